@@ -1,11 +1,17 @@
 """The answer of a solve: who runs where, what is proven about it, and how it came about."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxplace.instance import Instance
 from jaxplace.status import Status
+
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -114,3 +120,52 @@ class Placement:
     seed: int
     device: str
     versions: dict[str, str] = field(default_factory=dict)
+
+    # The tables and files are made by `output`, a layer above that few callers of `solve` need:
+    # it is imported on first use, and with it pandas and Arrow.
+
+    @property
+    def assignments(self) -> "pd.DataFrame":
+        """Who runs where: request_id, region (null: unplaced), count."""
+        from jaxplace import output
+
+        return output.assignments(self)
+
+    @property
+    def changes(self) -> "pd.DataFrame":
+        """What moves, is newly placed or dropped: request_id, from_region, to_region, count."""
+        from jaxplace import output
+
+        return output.changes(self)
+
+    @property
+    def regions(self) -> "pd.DataFrame":
+        """Per region: load, capacity and dual of each resource, units, kwh, carbon_kg, cost_usd."""
+        from jaxplace import output
+
+        return output.regions(self)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures of `summary.json`."""
+        from jaxplace import output
+
+        return output.summary(self)
+
+    @property
+    def region(self) -> np.ndarray:
+        """[n] region of each request, -1 where unplaced; `InputError` unless all counts are 1."""
+        from jaxplace import output
+
+        return output.region(self)
+
+    def save(self, out: Path | str) -> None:
+        """Write the files of CONTRACT section 5 into the folder `out`, all of them or none.
+
+        Raises:
+            InputError: `out` is a file, or a folder with files that are not an earlier run's.
+            OutputError: the disk refused; an earlier run's files are then unchanged.
+        """
+        from jaxplace import output
+
+        output.save(self, out)

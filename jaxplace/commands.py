@@ -1,0 +1,104 @@
+"""What each command does once its options are typed; returns the exit code of CONTRACT 4.
+
+JAX reads its platform once, so whatever imports it is imported here after `runtime.prepare`.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from jaxplace import config, runtime
+from jaxplace.errors import InputError, OutputError
+from jaxplace.settings import Device
+
+
+def solve(words: list[str], folder: Path | None) -> int:
+    """Plan one hour of a scenario and write the files of CONTRACT 5."""
+    options, whole = config.load("solve", words, folder)
+    settings, policy = config.settings(options), config.policy(options)
+    runtime.prepare(settings.device)
+    from jaxplace import console, output
+    from jaxplace.scenario import load_scenario
+    from jaxplace.scenario.demo import demo_folder
+
+    target = output.check_target(options.out or config.run_folder(whole))
+    if settings.device is Device.gpu:
+        runtime.device_name(settings.device)  # say so before the tables are read
+    spent, clock = {}, time.perf_counter()
+    with console.Progress() as progress:
+        source = Path(options.scenario) if options.scenario else demo_folder()
+        progress.stage(f"Reading {console.printable(source)}")
+        scenario = load_scenario(source)
+        spent["load"], clock = time.perf_counter() - clock, time.perf_counter()
+        instance = scenario.at(options.hour, policy)
+        spent["validate"] = time.perf_counter() - clock
+        progress.stage(
+            f"Solving {len(instance.request_id):,} requests x {instance.regions:,} regions, "
+            f"hour {instance.hour}, seed {settings.seed}"
+        )
+        from jaxplace import pipeline  # JAX: not before the tables are known to be good
+
+        placement = pipeline.solve(instance, settings, progress=progress)
+    for note in dict.fromkeys(instance.notes):
+        console.say(f"note: {console.printable(note)}")
+    placement = dataclasses.replace(placement, timings_s={**spent, **placement.timings_s})
+    if not placement.certificate.feasible:
+        faults = "; ".join(placement.certificate.violations)
+        raise OutputError(f"The plan is not feasible, so it was not written: {faults}")
+    done = output.save(
+        placement,
+        target,
+        total_s=runtime.process_age_s,
+        extra={"config.yaml": config.as_yaml(whole)},
+    )
+    if options.json:
+        sys.stdout.write(output.to_json(output.summary(done)))
+    else:
+        console.show(done, target)
+    return 0 if done.certificate.gap <= settings.gap_target else 1
+
+
+def generate(words: list[str], folder: Path | None) -> int:
+    """Write a made scenario."""
+    options, _ = config.load("generate", words, folder)
+    if not options.out:
+        raise InputError("`out` is missing. Name the folder to write to: `out=my-scenario`")
+    from jaxplace import console
+    from jaxplace.generate import GenerateSettings, generate as write
+
+    names = [spec.name for spec in dataclasses.fields(GenerateSettings)]
+    settings = GenerateSettings(**{name: getattr(options, name) for name in names})
+    started = time.perf_counter()
+    with console.Progress() as progress:
+        progress.stage(f"Writing {console.printable(options.out)}")
+        made = write(settings, Path(options.out), progress=progress.steps)
+    taken = time.perf_counter() - started
+    if options.json:
+        sys.stdout.write(json.dumps({"scenario": str(made), "seconds": taken}) + "\n")
+    else:
+        sys.stdout.write(f"{console.printable(made)} written in {taken:.1f} s\n")
+        sys.stdout.write(f"Next: jaxplace solve scenario={console.printable(made)}\n")
+    return 0
+
+
+def doctor(words: list[str], folder: Path | None) -> int:
+    """Say what is installed and whether it works."""
+    options, _ = config.load("doctor", words, folder)
+    runtime.prepare(options.device)
+    from jaxplace import doctor as checks
+
+    findings = checks.examine(options.device)
+    if options.json:
+        sys.stdout.write(json.dumps(findings, indent=2) + "\n")
+    else:
+        sys.stdout.write(checks.in_words(findings))
+    return 0 if findings["self_test"]["passed"] else 3
+
+
+def run(command: str, words: list[str], folder: Path | None) -> int:
+    """Run a command by its name."""
+    table: dict[str, Any] = {"solve": solve, "generate": generate, "doctor": doctor}
+    return table[command](words, folder)

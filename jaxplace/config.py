@@ -1,0 +1,264 @@
+"""From the words of a command line to typed settings: the only module that knows Hydra.
+
+Each command has a dataclass whose fields are its options (CONTRACT section 4).  Hydra composes it
+with the files under `conf/` and refuses unknown keys and wrong types; what it says is put in words
+here.  Nothing is written and no folder is made: that is the command's business, once the input is
+known to be good.
+"""
+
+import copy
+import dataclasses
+import difflib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
+
+from jaxplace.errors import InputError
+from jaxplace.instance import Policy
+from jaxplace.options import Option, options
+from jaxplace.settings import Device, Settings
+
+
+GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
+PATHS = frozenset({"scenario", "out"})  # taken as they are: no quoting of commas or braces
+
+
+def _mutable(frozen: type, name: str) -> type:
+    """A twin of a frozen dataclass: Hydra cannot compose into a frozen one."""
+    fields = [(f.name, f.type, field(default=f.default)) for f in dataclasses.fields(frozen)]
+    return dataclasses.make_dataclass(name, fields, namespace={"__doc__": frozen.__doc__})
+
+
+PolicySchema = _mutable(Policy, "PolicySchema")
+
+
+@dataclass
+class SolveConfig(Settings):
+    """Options of `solve`.
+
+    Attributes:
+        scenario: folder of tables; null: the bundled demo scenario.
+        hour: the hour of `signals` to plan, such as 2022-07-01T12:00 (UTC); null: its first.
+        out: folder for the results; null: a new one under `outputs/`, named by date and time.
+        json: print summary.json to stdout instead of the table.
+        policy: what the operator wants.
+    """
+
+    scenario: str | None = None
+    hour: str | None = None
+    out: str | None = None
+    json: bool = False
+    policy: PolicySchema = field(default_factory=PolicySchema)  # type: ignore[valid-type]
+
+
+@dataclass
+class DoctorConfig:
+    """Options of `doctor`.
+
+    Attributes:
+        device: where the self-test runs.
+        json: print the findings as JSON.
+    """
+
+    device: Device = Device.auto
+    json: bool = False
+
+
+def schema_of(command: str) -> type:
+    """The dataclass of a command's options."""
+    if command == "generate":
+        from jaxplace.generate import GenerateSettings  # keeps the world's tables out of `solve`
+
+        return _with_out(GenerateSettings)
+    return {"solve": SolveConfig, "doctor": DoctorConfig}[command]
+
+
+def _with_out(settings: type) -> type:
+    """`generate`'s options: its settings and the folder to write to."""
+    doc = """Options of `generate`.
+
+    Attributes:
+        out: folder for the new scenario; it must not exist, or be empty.
+        json: print what was written as JSON.
+    """
+    extra = [("out", str | None, field(default=None)), ("json", bool, field(default=False))]
+    return dataclasses.make_dataclass(
+        "GenerateConfig", extra, bases=(settings,), namespace={"__doc__": doc}
+    )
+
+
+def conf_folder() -> Path:
+    """`conf/`: inside an installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
+
+
+def choices(group: str) -> list[str]:
+    """Names of the files of a group, such as the policies."""
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+def groups(command: str) -> list[str]:
+    """The groups that a command takes."""
+    return list(GROUPS) if command == "solve" else []
+
+
+def load(command: str, words: list[str], folder: Path | None = None) -> tuple[Any, DictConfig]:
+    """The command's settings, and the whole composed config with Hydra's own part.
+
+    Args:
+        command: its name.
+        words: Hydra overrides, `key=value`.
+        folder: a folder laid out like `conf/` that is looked through as well (`--config-dir`).
+
+    Raises:
+        InputError: an unknown key, a wrong type, a value out of range, a missing file; all
+            faults of keys and ranges at once.
+    """
+    schema = schema_of(command)
+    known = options(schema)
+    words = [_literal(word) for word in words]
+    _check_keys(command, words, known)
+    if folder is not None:
+        if not folder.is_dir():
+            raise InputError(f"`--config-dir {folder}` is not a folder. Name one like conf/")
+        words = [*words, f"hydra.searchpath=[{_quoted('file://' + str(folder.resolve()))}]"]
+    store = ConfigStore.instance()
+    store.store(name=f"{command}_schema", node=schema)
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name=command):
+            whole = compose(command, words, return_hydra_config=True)
+            built = OmegaConf.to_object(_own_part(whole))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(_in_words(error, known, words)) from error
+    return built, whole
+
+
+def run_folder(whole: DictConfig) -> Path:
+    """Hydra's run folder, `outputs/DATE/TIME`, numbered where a run of that second has it."""
+    folder = Path(str(whole.hydra.run.dir))
+    names = (folder.with_name(f"{folder.name}-{k}") for k in range(2, 10_000))
+    return folder if not folder.exists() else next(n for n in names if not n.exists())
+
+
+def _own_part(whole: DictConfig) -> DictConfig:
+    """The config without Hydra's part; it keeps its type, which `masked_copy` would lose."""
+    own = copy.deepcopy(whole)
+    with flag_override(own, ["struct", "readonly"], [False, False]):
+        own.pop("hydra")
+    return own
+
+
+def composed(command: str, words: list[str], folder: Path | None = None) -> str:
+    """The composed config as YAML (`--cfg`)."""
+    _, whole = load(command, words, folder)
+    return as_yaml(whole)
+
+
+def as_yaml(whole: DictConfig) -> str:
+    """The options of a composed config as YAML."""
+    return OmegaConf.to_yaml(_own_part(whole), resolve=True)
+
+
+def policy(config: SolveConfig) -> Policy:
+    """The policy of a composed config.
+
+    Raises:
+        InputError: a value out of range.
+    """
+    return Policy(**{f.name: getattr(config.policy, f.name) for f in dataclasses.fields(Policy)})
+
+
+def settings(config: SolveConfig) -> Settings:
+    """The settings of a composed config."""
+    return Settings(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Settings)})
+
+
+def _quoted(value: str) -> str:
+    """A text as one quoted value of Hydra's grammar."""
+    return "'" + re.sub(r"(\\+)(?='|$)", r"\1\1", value).replace("'", "\\'") + "'"
+
+
+def _literal(word: str) -> str:
+    """Paths are taken as they stand; everything else is Hydra's grammar."""
+    key, sign, value = word.partition("=")
+    if not sign or key not in PATHS or value in ("", "null") or value[0] in "'\"":
+        return word
+    return f"{key}={_quoted(os.path.expanduser(value))}"
+
+
+def _check_keys(command: str, words: list[str], known: list[Option]) -> None:
+    """Refuse what is no override or names no option, with the nearest one there is."""
+    keys = [option.key for option in known]
+    branches = {key.rpartition(".")[0] for key in keys} - {""}
+    faults = []
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except HydraException:
+            faults.append(_unreadable(word))
+            continue
+        key = override.key_or_group
+        if override.is_sweep_override():
+            faults.append(f"`{word}`: a list of values cannot be swept over; quote it if it is one")
+        elif override.is_delete():
+            faults.append(f"`{word}`: an option cannot be removed. Leave it out")
+        elif key in groups(command) and not isinstance(override.value(), str):
+            faults.append(f"`{word}`: name one of {', '.join(choices(key))}")
+        elif key not in keys and key not in groups(command) and not key.startswith("hydra."):
+            near = difflib.get_close_matches(key, [*keys, *groups(command)], 1, 0.5)
+            hint = f"Did you mean `{near[0]}`?" if near else ""
+            if key in branches:
+                hint = f"Name one of its options, such as `{key}.{_first_below(key, keys)}`."
+            faults.append(
+                f"`{key}` is no option of `jaxplace {command}`. {hint} "
+                f"`jaxplace {command} --help` lists them".replace(".  ", ". ")
+            )
+    if faults:
+        raise InputError(*faults)
+
+
+def _first_below(branch: str, keys: list[str]) -> str:
+    """The first option below a branch."""
+    return next(k for k in keys if k.startswith(branch + ".")).removeprefix(branch + ".")
+
+
+def _unreadable(word: str) -> str:
+    """The message for a word that is no override."""
+    if "=" not in word:
+        return f"`{word}`: options are written as `key=value`, such as `gap_target=1e-3`"
+    key, _, value = word.partition("=")
+    return f"`{word}`: the value cannot be read. Quote it: \"{key}='{value}'\""
+
+
+def _in_words(error: Exception, known: list[Option], words: list[str]) -> str:
+    """What Hydra or OmegaConf refused, in the words of this program."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, OmegaConfBaseException):
+        inner = inner.__cause__ or inner.__context__
+    lines = str(error if inner is None else inner).splitlines() or [type(error).__name__]
+    key = getattr(inner, "full_key", None) or ""
+    option = next((o for o in known if o.key == key), None)
+    if option is not None:
+        given = next((w.partition("=")[2] for w in words if w.partition("=")[0] == key), None)
+        came = "" if given is None else f" Got {given}."
+        kind = " or ".join(option.choices) or option.kind
+        return f"`{key}` must be of type {kind}.{came} It is: {option.meaning}"
+    missing = re.search(r"'(\w+)/([^']+)'", lines[0])
+    if missing and missing[1] in GROUPS:
+        group, name = missing.groups()
+        near = difflib.get_close_matches(name, choices(group), 1, 0.5)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        return f"`{group}={name}`: no such {group}.{hint} There are {', '.join(choices(group))}"
+    return " ".join(line.strip() for line in lines if line.strip())

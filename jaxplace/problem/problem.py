@@ -1,0 +1,106 @@
+"""What the kernels see: rows of scalars and small tables, scaled, padded, in float32.
+
+`Rows` holds one entry per row of the instance, `Tables` what rows of a class share.  Any subset
+of the rows with any weights is again a problem (`take`), which is how sampling and the core of
+undecided rows are made.  Padding rows have weight 0; padding regions are allowed to nobody.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplace.shapes import sample_bucket
+
+
+class Rows(NamedTuple):
+    """Scalars of the rows, N of them after padding; R resources; dense fields are [N, m].
+
+    Fields that an instance has no need of are None, and the kernels leave their terms out.
+    """
+
+    weight: jax.Array  # [N] f32 units of the row; 0: padding
+    use: jax.Array  # [N, R] f32, scaled
+    unplaced: jax.Array  # [N] f32, scaled
+    scale: jax.Array  # [N] f32 > 0, what the temperature is multiplied by
+    energy: jax.Array | None  # [N] f32
+    egress: jax.Array | None  # [N] f32
+    state: jax.Array | None  # [N] f32
+    leave: jax.Array | None  # [N] f32, cost of a move beside its state
+    home: jax.Array | None  # [N] i32, current region or -1
+    workload: jax.Array | None  # [N] i32 row of the workload tables
+    origin_zone: jax.Array | None  # [N] i32 row of `transfer`
+    home_zone: jax.Array | None  # [N] i32 row of `transfer`
+    place: jax.Array | None  # [N] i32 row of `reach`: (origin, workload)
+    budget: jax.Array | None  # [N] i32 rank of the latency budget
+    residency: jax.Array | None  # [N] i32 row of `legal`
+    fit: jax.Array | None  # [N, R] i32 rank of the use
+    cost: jax.Array | None  # [N, m] f32, dense instances only
+    allowed: jax.Array | None  # [N, m] bool, dense instances only
+    factor: jax.Array | None  # [N, m, R] f32, dense instances whose use depends on the region
+
+
+class Tables(NamedTuple):
+    """What the rows of a class share; m regions after padding, k workloads."""
+
+    energy: jax.Array | None  # [k, m] f32, cost per energy
+    carbon: jax.Array | None  # [k, m] f32, kg per energy; only with a carbon cap
+    use_factor: jax.Array | None  # [k, m] f32; None: 1 everywhere
+    transfer: jax.Array | None  # [z, m] f32
+    reach: jax.Array | None  # [o*k, m] i32 rank of RTT + service; hosted or not is folded in
+    legal: jax.Array | None  # [l, m] bool
+    fit: jax.Array | None  # [k, m, R] i32 rank of the largest use that fits
+
+
+class Duals(NamedTuple):
+    """Scaled duals on the device; None where the policy sets no such budget."""
+
+    capacity: jax.Array  # [m, R] f32
+    moves: jax.Array | None = None  # [] f32
+    carbon: jax.Array | None = None  # [] f32
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How the device's numbers become the user's: multiply by these."""
+
+    cost: float  # USD per scaled cost
+    use: np.ndarray  # [R] units of use per scaled use
+
+    def duals(self, scaled: np.ndarray) -> np.ndarray:
+        """Capacity duals [m, R] in USD per unit from scaled ones."""
+        return scaled * (self.cost / self.use)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A relaxation's input: rows, tables, what is left of each constraint."""
+
+    rows: Rows
+    tables: Tables
+    size: int  # rows that are not padding
+    regions: int  # regions that are not padding
+    limit: np.ndarray  # [m, R] f64 scaled capacity, less the load of rows held fixed
+    budgets: np.ndarray  # [2] f64 moves, kg: what is left of the budgets; inf: none
+    scaling: Scaling
+
+    def take(self, index: np.ndarray, weight: np.ndarray | None = None) -> "Problem":
+        """The problem of some rows, in that order; `weight` replaces theirs."""
+        padded = np.zeros(sample_bucket(len(index)), np.int32)
+        padded[: len(index)] = index
+        rows = _gather(self.rows, jnp.asarray(padded))
+        keep = np.arange(len(padded)) < len(index)
+        if weight is None:
+            weights = jnp.where(jnp.asarray(keep), rows.weight, 0)
+        else:
+            full = np.zeros(len(padded), np.float32)
+            full[: len(index)] = weight
+            weights = jnp.asarray(full)
+        return replace(self, rows=rows._replace(weight=weights), size=len(index))
+
+
+@jax.jit
+def _gather(rows: Rows, index: jax.Array) -> Rows:
+    return jax.tree.map(lambda field: field[index], rows)

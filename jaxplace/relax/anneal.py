@@ -1,0 +1,155 @@
+"""Temperature continuation over growing samples: the relaxation's one loop.
+
+Hot and small first, colder and larger as the duals settle.  A sample serves as long as enough of
+its rows are in doubt at the temperature; then the next, eight times larger one goes on from its
+duals, and at last all rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplace.kernels import api as kernels
+from jaxplace.problem import Problem
+from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled
+from jaxplace.relax.sampling import sample
+
+
+HOTTEST = 1.0  # in units of the problem's cost scale: the spread of a typical row's costs
+COLDEST = 1e-5  # float32 reduced costs tell nothing apart below
+COOLING = 4.0
+SAMPLE = 8192  # rows of the first sample, at least
+ROWS_PER_REGION = 64  # of the first sample, at least
+GROWTH = 16  # from one sample to the next
+DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
+TOLERANCE = 3e-3  # violation at which a temperature is settled
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Duals, and what the rows do under them.  Scaled; nothing here is a proven bound.
+
+    Attributes:
+        point: [q] duals as `Constraints` orders them, at `temperature`.
+        best: [q] the duals whose float32 bound was highest so far.
+        bound: that bound, or -inf before the first full pass; float32, not certified.
+        regret: what the smoothed plan costs above the bound, its violation left aside.
+        doubt: rows that are split between options, a row counting 1 - sum of squared shares.
+        violation: overload and priced idle capacity of the smoothed plan, share of all use.
+    """
+
+    point: np.ndarray
+    best: np.ndarray
+    bound: float
+    temperature: float
+    regret: float
+    violation: float
+    doubt: float
+    steps: int
+
+
+Watch = Callable[[Relaxation], bool]  # sees every step; True: stop now
+
+
+def begin(problem: Problem) -> Relaxation:
+    """A relaxation that knows nothing yet."""
+    q = problem.limit.size + int(np.isfinite(problem.budgets).sum())
+    return Relaxation(np.zeros(q), np.zeros(q), -np.inf, HOTTEST, np.inf, np.inf, np.inf, 0)
+
+
+def anneal(
+    problem: Problem,
+    start: Relaxation,
+    ascent: AbstractAscent,
+    *,
+    regret: float,
+    watch: Watch,
+    seed: int,
+) -> Relaxation:
+    """Cool until the smoothed plan's regret is at most `regret` times the bound.
+
+    Args:
+        problem: all rows.
+        start: where to go on from; its temperature is the first one.
+        ascent: the method at one temperature.
+        regret: target, as a share of the bound's magnitude.
+        watch: called with the state after every step.
+        seed: of the samples.
+    """
+    state, stopped = start, False
+    duals = problem.regions * problem.limit.shape[1]
+    for level in _levels(problem, seed) if start.steps == 0 else [problem]:
+        whole = level is problem
+        state = replace(state, bound=-np.inf, best=state.point)  # a sample's was an estimate
+        while not stopped:
+            state, stopped = _settle(level, state, ascent, watch)
+            if whole and state.regret <= regret * abs(state.bound):
+                return state
+            if state.temperature / COOLING < COLDEST:
+                break
+            if not whole and (state.doubt < DOUBT_PER_DUAL * duals or state.regret <= 10 * regret * abs(state.bound)):
+                break
+            state = replace(state, temperature=state.temperature / COOLING)
+    return state
+
+
+def _levels(problem: Problem, seed: int) -> list[Problem]:
+    """Growing samples, then the problem itself."""
+    rng = np.random.default_rng(seed)
+    weight = np.asarray(problem.rows.weight[: problem.size], np.float64)
+    mass = weight * np.asarray(problem.rows.scale[: problem.size], np.float64)
+    size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
+    levels = []
+    while size * 4 <= problem.size:
+        index, boost = sample(mass, size, rng)
+        levels.append(problem.take(index, weight[index] * boost))
+        size *= GROWTH
+    return [*levels, problem]
+
+
+def _settle(
+    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch
+) -> tuple[Relaxation, bool]:
+    """One temperature on one level, and whether `watch` said stop."""
+    stopped = False
+
+    def report(now: Settled) -> bool:
+        nonlocal stopped
+        stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
+        return stopped
+
+    now = ascent.settle(
+        problem, state.point, state.temperature, tolerance=TOLERANCE, report=report
+    )
+    return _note(problem, Constraints.of(problem), state, now), stopped
+
+
+def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) -> Relaxation:
+    """The state after an ascent."""
+    response = now.response
+    bound = float(response.exact) - of.limit @ now.point
+    state = replace(
+        state,
+        point=now.point,
+        regret=float(response.regret),
+        doubt=float((problem.rows.weight > 0) @ response.doubt),
+        violation=now.violation,
+        steps=state.steps + now.steps,
+    )
+    return replace(state, best=now.point, bound=bound) if bound > state.bound else state
+
+
+def margins(problem: Problem, of: Constraints, point: np.ndarray) -> np.ndarray:
+    """By how much, per use, each row's best option beats its second-best one, [size]."""
+    _, reduced = kernels.best_regions(problem, of.duals(point), k=2)
+    return np.asarray(_margins(reduced, problem.rows.unplaced, problem.rows.scale))[: problem.size]
+
+
+@jax.jit
+def _margins(reduced: jax.Array, out: jax.Array, scale: jax.Array) -> jax.Array:
+    best = jnp.minimum(reduced[:, 0], out)
+    second = jnp.where(out < reduced[:, 0], reduced[:, 0], jnp.minimum(reduced[:, 1], out))
+    return (second - best) / scale

@@ -1,0 +1,106 @@
+"""Ascent of the semi-dual at one temperature, by the method that the settings name."""
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplace.kernels import api as kernels
+from jaxplace.kernels.api import Response
+from jaxplace.problem import Duals, Problem
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """A problem's capacities and budgets as one vector of q limits, and duals as another.
+
+    Attributes:
+        limit: [q] what there is; capacities [m, R] row by row, then the budgets that are set.
+        unit: [q] what a typical unit takes, so that all duals are of one size when multiplied.
+        shape: (m, R).
+        budgets: which of (moves, carbon) are set.
+        total: use of all rows, mean over the resources: residuals are shares of it.
+    """
+
+    limit: np.ndarray
+    unit: np.ndarray
+    shape: tuple[int, int]
+    budgets: np.ndarray
+    total: float
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Constraints":
+        """The constraints of a problem."""
+        on = np.isfinite(problem.budgets)
+        weight = np.asarray(problem.rows.weight, np.float64)
+        units = max(float(weight.sum()), 1e-300)
+        kg = problem.rows.energy
+        carbon = 1.0 if kg is None else float(weight @ np.asarray(kg, np.float64)) / units
+        if problem.tables.carbon is not None:
+            carbon *= float(np.asarray(problem.tables.carbon).max())
+        size = problem.limit.size
+        unit = np.r_[np.ones(size), np.array([1.0, carbon or 1.0])[on]]
+        total = float(weight @ np.asarray(problem.rows.use, np.float64).mean(1))
+        if problem.rows.factor is not None:
+            total = units
+        return cls(
+            limit=np.r_[problem.limit.ravel(), problem.budgets[on]],
+            unit=unit,
+            shape=problem.limit.shape,
+            budgets=on,
+            total=max(total, 1e-300),
+        )
+
+    def duals(self, point: np.ndarray) -> Duals:
+        """Device duals of a vector."""
+        size = self.shape[0] * self.shape[1]
+        extra = iter(point[size:])
+        moves, carbon = (jnp.float32(next(extra)) if on else None for on in self.budgets)
+        capacity = jnp.asarray(point[:size].reshape(self.shape), jnp.float32)
+        return Duals(capacity, moves, carbon)
+
+    def taken(self, response: Response) -> np.ndarray:
+        """[q] what the smoothed plan takes of each constraint."""
+        return np.r_[np.asarray(response.load).ravel(), np.asarray(response.budget)[self.budgets]]
+
+    def violation(self, response: Response, point: np.ndarray, *, slack: bool = True) -> float:
+        """Overload (and, with `slack`, idle capacity that has a price) as a share of all use."""
+        gradient = (self.taken(response) - self.limit) / self.unit
+        idle = np.abs(gradient) if slack else np.maximum(gradient, 0.0)
+        return float(np.where(point > 0, idle, np.maximum(gradient, 0.0)).sum() / self.total)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where an ascent stopped."""
+
+    point: np.ndarray  # [q]
+    response: Response
+    violation: float
+    steps: int
+
+
+Report = Callable[[Settled], bool]  # called after each step; True: stop now
+
+
+class AbstractAscent(abc.ABC):
+    """A method that climbs the semi-dual at a fixed temperature."""
+
+    @abc.abstractmethod
+    def settle(
+        self,
+        problem: Problem,
+        point: np.ndarray,
+        temperature: float,
+        *,
+        tolerance: float,
+        report: Report,
+    ) -> Settled:
+        """Climb from `point` until the violation is at most `tolerance`, or no step helps."""
+
+
+def respond(problem: Problem, of: Constraints, point: np.ndarray, temperature: float) -> Response:
+    """The kernel's response at a vector of duals."""
+    return kernels.respond(problem, of.duals(point), jnp.float32(temperature))

@@ -1,0 +1,167 @@
+"""Damped projected Newton ascent on the smoothed semi-dual, one temperature at a time.
+
+    maximise over lambda >= 0:   V(lambda) = sum_i softmin_i(lambda) - limit . lambda
+
+V is concave and smooth; its gradient is load - limit.  A step maximises the quadratic model,
+damped like Levenberg's, over a box: duals stay >= 0, and each moves at most its own reach, since
+the curvature says little about what lies many temperatures away.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplace.kernels import api as kernels
+from jaxplace.kernels.api import Response
+from jaxplace.problem import Problem
+from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
+from jaxplace.relax.sampling import sample
+
+
+SWEEPS = 12  # of the active set; most steps need two to four
+TRIES = 8  # shorter and shorter steps before giving up
+DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
+RADIUS = 4.0  # temperatures that a dual may move in a first step
+LONGEST = 1e5  # temperatures, in any step
+
+
+class Direction(NamedTuple):
+    """A trial point and the rise of V that the quadratic model promises."""
+
+    point: jax.Array  # [q]
+    promised: jax.Array  # []
+
+
+@jax.jit
+def trial_point(
+    matrix: jax.Array,
+    gradient: jax.Array,
+    point: jax.Array,
+    reach: jax.Array,
+    damping: jax.Array,
+) -> Direction:
+    """The maximiser of the quadratic model inside its box, by a primal-dual active set.
+
+    Args:
+        matrix: [q, q] minus the Hessian, positive semidefinite up to float32.
+        gradient: [q] load - limit.
+        point: [q] >= 0.
+        reach: [q] the furthest that each dual may move.
+        damping: share of the diagonal that is added to it.
+
+    The duals of one region's resources pull in nearly the same direction, so a dual that hits
+    its bound changes what the others should do: clipping the unconstrained step does not do.
+    """
+    diagonal = jnp.diagonal(matrix)
+    flat = jnp.abs(gradient) / jnp.maximum(reach, 1e-300)  # curvature at which `reach` is the step
+    system = matrix + jnp.diag(damping * (diagonal + 1e-2 * flat) + 1e-9 * (diagonal.max() + 1e-9))
+    low, high = jnp.maximum(-point, -reach), reach
+
+    def solve(free: jax.Array, step: jax.Array) -> jax.Array:
+        fixed = jnp.where(free, 0.0, step)
+        both = free[:, None] & free[None]
+        part = jnp.where(both, system, 0.0) + jnp.diag(jnp.where(free, 0.0, 1.0))
+        right = jnp.where(free, gradient - system @ fixed, fixed)
+        return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(part), right)
+
+    def sweep(carry: tuple) -> tuple:
+        free, step, _, count = carry
+        step = jnp.nan_to_num(solve(free, step))
+        slope = gradient - system @ step
+        held_low = jnp.where(free, step <= low, (step <= low) & (slope < 0))
+        held_high = jnp.where(free, step >= high, (step >= high) & (slope > 0))
+        now_free = ~(held_low | held_high)
+        step = jnp.where(held_low, low, jnp.where(held_high, high, step))
+        return now_free, step, (now_free != free).any(), count + 1
+
+    free = ((point > 0) | (gradient > 0)) & (reach > 0)
+    start = (free, jnp.zeros_like(point), jnp.array(True), 0)
+    _, step, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < SWEEPS), sweep, start)
+    step = jnp.clip(step, low, high)
+    return Direction(point + step, gradient @ step - 0.5 * step @ (matrix @ step))
+
+
+@dataclass(frozen=True)
+class Newton(AbstractAscent):
+    """The default method: three to eight steps a temperature, whatever the number of rows.
+
+    Attributes:
+        max_steps: steps at one temperature, >= 1.
+        curvature_rows: rows from which the curvature is taken (all, if fewer); the gradient
+            always comes from all rows.
+    """
+
+    max_steps: int = 30
+    curvature_rows: int = 16384
+
+    def settle(
+        self,
+        problem: Problem,
+        point: np.ndarray,
+        temperature: float,
+        *,
+        tolerance: float,
+        report: Report,
+    ) -> Settled:
+        """See `AbstractAscent.settle`."""
+        of = Constraints.of(problem)
+        response = respond(problem, of, point, temperature)
+        height = float(response.value) - of.limit @ point
+        now = Settled(point, response, of.violation(response, point), 0)
+        reach, damping = RADIUS * temperature / of.unit, 1e-3
+        while now.violation > tolerance and now.steps < self.max_steps and not report(now):
+            sample = self._curved(problem, now.response)
+            matrix = kernels.curvature(sample, of.duals(now.point), jnp.float32(temperature))
+            gradient = jnp.asarray(of.taken(now.response) - of.limit)
+            for _ in range(TRIES):
+                trial = trial_point(matrix, gradient, jnp.asarray(now.point), reach, damping)
+                there = np.asarray(trial.point, np.float32).astype(np.float64)
+                response = respond(problem, of, there, temperature)
+                rise = float(response.value) - of.limit @ there - height
+                promised = float(trial.promised)
+                if rise < 0.25 * promised:
+                    damping = damping * 4
+                elif rise > 0.75 * promised:
+                    damping = max(damping / 4, 1e-9)
+                step = there - now.point
+                if rise > 0.05 * promised > 0:
+                    break
+                reach = np.minimum(reach, np.abs(step)) / 2 + 1e-3 * temperature / of.unit
+            else:
+                break  # at float32's limit: nothing nearer the optimum can be told apart
+            reach = _adapt(reach, step, of.taken(response) - of.limit, temperature / of.unit)
+            height += rise
+            now = Settled(there, response, of.violation(response, there), now.steps + 1)
+        return now
+
+    def _curved(self, problem: Problem, response: Response) -> Problem:
+        """The rows that carry the curvature: those in doubt, drawn by how much if too many."""
+        if problem.size <= self.curvature_rows // 4:
+            return problem
+        weight = np.asarray(problem.rows.weight[: problem.size], np.float64)
+        scale = np.asarray(problem.rows.scale[: problem.size], np.float64)
+        doubt = np.asarray(response.doubt[: problem.size])
+        index = np.nonzero(doubt > DOUBTFUL)[0]
+        mass = (weight * scale * doubt)[index]
+        boost = np.ones(len(index))
+        if len(index) > self.curvature_rows:
+            drawn, boost = sample(mass, self.curvature_rows, np.random.default_rng(len(index)))
+            index = index[drawn]
+        return problem.take(index, weight[index] * boost)
+
+
+def _adapt(
+    reach: np.ndarray, step: np.ndarray, gradient: np.ndarray, unit: np.ndarray
+) -> np.ndarray:
+    """Each dual's reach for the next step: longer while it goes on the same way, else shorter.
+
+    Regions that nobody is in doubt about have no curvature and far to go, their neighbours have
+    much and are nearly there: one radius for all would starve the former or shake the latter.
+    """
+    stopped = np.abs(step) > 0.9 * reach
+    turned = step * gradient < 0
+    longer = np.where(stopped, np.minimum(2 * reach, LONGEST * unit), reach)
+    return np.where(turned, np.maximum(reach / 2, unit / 4), longer)

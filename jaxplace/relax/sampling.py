@@ -1,0 +1,26 @@
+"""Rows that stand for all rows."""
+
+import numpy as np
+
+
+def sample(
+    mass: np.ndarray, size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows drawn in proportion to their mass, spread evenly, the heaviest for certain.
+
+    Returns:
+        Their indices in rising order, and what each one's weight is multiplied by so that the
+        sample's total stands for the whole.
+    """
+    chance = mass / mass.sum() * size
+    for _ in range(8):  # mass that certain rows cannot use goes to the others
+        certain = chance >= 1
+        rest = chance[~certain].sum()
+        if not rest or certain.sum() >= size:
+            break
+        chance = np.where(certain, 1.0, chance * (size - certain.sum()) / rest)
+    chance = np.clip(chance, 1e-12, 1.0)
+    # one draw per unit of cumulative chance: rows are sorted by class, so classes are stratified
+    ticks = np.floor(np.cumsum(chance) + rng.random()).astype(np.int64)
+    index = np.nonzero(np.diff(ticks, prepend=0) > 0)[0]
+    return index, 1.0 / chance[index]

@@ -1,0 +1,104 @@
+"""The machine under a run: device choice, JAX's compile cache, versions, memory, the clock.
+
+`prepare` has to run before anything imports JAX, because JAX reads its platform and its cache
+folder from the environment once.
+"""
+
+import os
+import resource
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+from jaxplace.errors import InputError
+from jaxplace.settings import Device
+
+
+SHOWN = ("jaxplace", "jax", "jaxlib", "numpy", "pandas", "pyarrow", "hydra-core")
+_IMPORTED_AT = time.monotonic()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in SHOWN:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            continue
+    return found
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: `$XDG_CACHE_HOME/jaxplace/xla`, or below `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or ""
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return root / "jaxplace" / "xla"
+
+
+def prepare(device: Device = Device.auto) -> None:
+    """Choose JAX's platform and compile cache through the environment; imports nothing heavy.
+
+    Call it before JAX is imported.  A platform or cache folder that the user set in the
+    environment is left alone, except that `device=cpu` and `device=gpu` are orders.
+    """
+    if device is Device.cpu:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    elif device is Device.gpu:
+        os.environ["JAX_PLATFORMS"] = "cuda,cpu"
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):  # no home, a read-only disk: compile each time, say nothing
+        return
+    if writable:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def device_name(device: Device = Device.auto) -> str:
+    """Name of the device that JAX computes on, such as "cpu" or "gpu (NVIDIA H100)".
+
+    Raises:
+        InputError: `device` is gpu and JAX finds none.
+    """
+    import jax  # heavy, and `prepare` has to come first
+
+    try:
+        found = jax.devices()[0]
+    except RuntimeError as error:
+        raise InputError(_no_gpu(device, str(error).splitlines()[0])) from error
+    if device is Device.gpu and found.platform != "gpu":
+        raise InputError(_no_gpu(device, f"it offers {found.platform} only"))
+    if found.platform == "cpu":
+        return "cpu"
+    return f"{found.platform} ({found.device_kind})"
+
+
+def _no_gpu(device: Device, why: str) -> str:
+    """The message for a device that JAX cannot give."""
+    return (
+        f"`device={device.value}`: JAX finds no such device ({why}). Use `device=auto` or "
+        "`device=cpu`, or install the GPU build with `pip install 'jaxplace[cuda]'`"
+    )
+
+
+def peak_rss_bytes() -> int:
+    """Most memory that this process has held so far [bytes]."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts KiB
+
+
+def process_age_s() -> float:
+    """Seconds since this process started; since this module's import where /proc is missing."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, ValueError, IndexError, AttributeError):
+        return time.monotonic() - _IMPORTED_AT
