@@ -16,6 +16,11 @@ from jaxplace.settings import Device
 
 
 SHOWN = ("jaxplace", "jax", "jaxlib", "numpy", "pandas", "pyarrow", "hydra-core")
+COMPILE_EVENTS = (
+    "/jax/core/compile/jaxpr_trace_duration",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "/jax/core/compile/backend_compile_duration",
+)
 _IMPORTED_AT = time.monotonic()
 
 
@@ -59,6 +64,29 @@ def prepare(device: Device = Device.auto) -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+_compiled_s = 0.0
+
+
+def compile_seconds() -> float:
+    """Seconds that this process has spent compiling kernels, since the first call."""
+    global _listening
+    if not _listening:
+        from jax import monitoring  # heavy, and `prepare` has to come first
+
+        monitoring.register_event_duration_secs_listener(_on_event)
+        _listening = True
+    return _compiled_s
+
+
+_listening = False
+
+
+def _on_event(event: str, seconds: float, **_: object) -> None:
+    global _compiled_s
+    if event in COMPILE_EVENTS:
+        _compiled_s += seconds
 
 
 def device_name(device: Device = Device.auto) -> str:

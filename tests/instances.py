@@ -11,7 +11,7 @@ from jaxplace.instance import NOWHERE, DenseTerms, Instance, Policy, Terms
 FEATURES = frozenset(
     {
         "carbon",  # a carbon price
-        "carbon_cap",  # policy.carbon_cap_kg, below what the cheapest plan emits
+        "carbon_cap",  # policy.carbon_cap_kg, which binds
         "counts",  # rows of many units
         "egress",
         "headroom",
@@ -172,9 +172,9 @@ def _rows_like(terms: Terms, rows: np.ndarray) -> Terms:
 
 
 def _carbon_cap(terms: Terms, count: np.ndarray) -> float:
-    """A cap [kg] that binds: a little below the emissions at a region of mean intensity."""
+    """A cap [kg] that binds: half the emissions at a region of mean intensity."""
     facility = (terms.energy_factor.mean(0) * terms.pue * terms.carbon_g_per_kwh).mean()
-    return float(0.8 * facility / 1000 * (count @ terms.energy_kwh))
+    return float(0.5 * facility / 1000 * (count @ terms.energy_kwh))
 
 
 def _requests(rng: np.random.Generator, n: int, current: np.ndarray) -> np.ndarray:

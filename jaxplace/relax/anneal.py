@@ -24,6 +24,7 @@ COOLING = 4.0
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 64  # of the first sample, at least
 GROWTH = 16  # from one sample to the next
+LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
 TOLERANCE = 3e-3  # violation at which a temperature is settled
 
@@ -49,6 +50,7 @@ class Relaxation:
     violation: float
     doubt: float
     steps: int
+    whole: bool  # all rows are in it: before, bound and regret are a sample's estimates
 
 
 Watch = Callable[[Relaxation], bool]  # sees every step; True: stop now
@@ -57,7 +59,7 @@ Watch = Callable[[Relaxation], bool]  # sees every step; True: stop now
 def begin(problem: Problem) -> Relaxation:
     """A relaxation that knows nothing yet."""
     q = problem.limit.size + int(np.isfinite(problem.budgets).sum())
-    return Relaxation(np.zeros(q), np.zeros(q), -np.inf, HOTTEST, np.inf, np.inf, np.inf, 0)
+    return Relaxation(np.zeros(q), np.zeros(q), -np.inf, HOTTEST, np.inf, np.inf, np.inf, 0, False)
 
 
 def anneal(
@@ -81,16 +83,14 @@ def anneal(
     """
     state, stopped = start, False
     duals = problem.regions * problem.limit.shape[1]
-    for level in _levels(problem, seed) if start.steps == 0 else [problem]:
-        whole = level is problem
-        state = replace(state, bound=-np.inf, best=state.point)  # a sample's was an estimate
+    for level in _levels(problem, seed) if start.temperature == HOTTEST else [problem]:
+        if level is problem and not state.whole:  # what is known of the bound was an estimate
+            state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             state, stopped = _settle(level, state, ascent, watch)
-            if whole and state.regret <= regret * abs(state.bound):
-                return state
-            if state.temperature / COOLING < COLDEST:
-                break
-            if not whole and (state.doubt < DOUBT_PER_DUAL * duals or state.regret <= 10 * regret * abs(state.bound)):
+            aim = regret * abs(state.bound) * (1 if state.whole else LOOSE)
+            thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
+            if state.regret <= aim or thin or state.temperature / COOLING < COLDEST:
                 break
             state = replace(state, temperature=state.temperature / COOLING)
     return state

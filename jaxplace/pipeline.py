@@ -1,0 +1,235 @@
+"""The order of the stages: an instance in, a certified placement out."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from jaxplace import runtime
+from jaxplace.baselines import baseline_assignments, baselines
+from jaxplace.certify import certify
+from jaxplace.errors import InputError
+from jaxplace.instance import Instance
+from jaxplace.kernels import api as kernels
+from jaxplace.placement import Checkpoint, Duals, Placement
+from jaxplace.problem import Compiled, compile_instance
+from jaxplace.relax import choose
+from jaxplace.relax.anneal import COLDEST, COOLING, Relaxation, anneal, begin
+from jaxplace.relax.ascent import Constraints
+from jaxplace.repair import repair
+from jaxplace.rounding import Rounded, round_plan
+from jaxplace.settings import Settings
+from jaxplace.status import Status
+
+
+REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
+TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
+ATTEMPTS = 4  # relax and round at most so often
+WARM = 1 / 64  # temperature at which a warm start begins
+FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
+ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
+
+
+def solve(
+    instance: Instance,
+    settings: Settings | None = None,
+    *,
+    warm_start: Placement | None = None,
+    progress: Callable[[Checkpoint], None] | None = None,
+) -> Placement:
+    """Place every unit of an instance, and prove how good the plan is.
+
+    Args:
+        instance: what is asked.
+        settings: how good, how long, where.
+        warm_start: an earlier placement over the same regions; its duals are the start.
+        progress: called with every checkpoint.
+
+    Returns:
+        A placement whose certificate says what is proven; `status` says why the solve stopped.
+    """
+    settings = settings or Settings()
+    run = _Run(instance, settings, progress)
+    device = runtime.device_name(settings.device)
+    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
+        return run.solve(warm_start, device)
+
+
+@dataclass
+class _Run:
+    """One solve: its clock, its log and the best it has."""
+
+    instance: Instance
+    settings: Settings
+    progress: Callable[[Checkpoint], None] | None
+    started: float = field(default_factory=time.perf_counter)
+    timings: dict[str, float] = field(default_factory=dict)
+    trace: list[Checkpoint] = field(default_factory=list)
+    plan: float | None = None
+
+    def solve(self, warm_start: Placement | None, device: str) -> Placement:
+        """The stages of the pipeline, in order."""
+        instance, goal = self.instance, self.settings.gap_target
+        with self.clock("baselines"):
+            rules = baseline_assignments(instance)
+            figures = baselines(instance, rules)
+        with self.clock("prepare"):
+            compiled = compile_instance(instance)
+            compiled, penalty = servable(compiled)
+        state = begin(compiled.problem) if warm_start is None else warm(compiled, warm_start)
+        plan = min(rules, key=lambda name: figures[name]["objective_usd"])
+        assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
+        status = Status.stalled
+        for attempt in range(ATTEMPTS):
+            with self.clock("relax"):
+                state = self.relax(compiled, state, REGRET * goal / TIGHTEN**attempt)
+            with self.clock("round"):
+                rounded = self.round(compiled, state, goal)
+            if rounded.objective() - penalty < self.plan:
+                assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
+            self.note(compiled, state, "repaired")
+            if self.plan - self.bound(compiled, state) <= goal / 2 * abs(self.plan):
+                break
+            if self.late():
+                status = Status.time_limit
+                break
+            if state.temperature / COOLING < COLDEST:
+                break
+        with self.clock("certify"):
+            duals = unscaled(compiled, state.best)
+            certificate = certify(instance, assignment, duals)
+        if certificate.gap <= goal:
+            status = Status.converged
+        elif state.steps >= self.settings.solver.max_steps:
+            status = Status.step_limit
+        return Placement(
+            instance=instance,
+            assignment=assignment,
+            duals=duals,
+            certificate=certificate,
+            status=status,
+            baselines=figures,
+            trace=tuple(self.trace),
+            timings_s=self.timings,
+            seed=self.settings.seed,
+            device=device,
+            versions=runtime.versions(),
+        )
+
+    def relax(self, compiled: Compiled, state: Relaxation, regret: float) -> Relaxation:
+        """Cool on until the regret is small enough, the time is over or the steps are."""
+        solver = self.settings.solver
+
+        def watch(now: Relaxation) -> bool:
+            self.note(compiled, now, "relax")
+            return now.steps >= solver.max_steps or self.late()
+
+        ascent = choose(solver, duals=compiled.problem.limit.size)
+        return anneal(
+            compiled.problem, state, ascent, regret=regret, watch=watch, seed=self.settings.seed
+        )
+
+    def round(self, compiled: Compiled, state: Relaxation, goal: float) -> Rounded:
+        """Whole units, made feasible, then cheaper."""
+        candidates = self.settings.solver.candidates
+        rounded = round_plan(compiled, state, candidates=candidates, seed=self.settings.seed)
+        hair = state.temperature * compiled.problem.scaling.cost
+        repair(
+            rounded.core,
+            rounded.prices,
+            rise=1e-2 * hair,
+            deadline=self.started + self.settings.time_limit_s,
+            enough=ENOUGH * goal * abs(rounded.objective()),
+        )
+        return rounded
+
+    def bound(self, compiled: Compiled, state: Relaxation) -> float:
+        """The relaxation's float32 bound without unservable units [USD]; not certified."""
+        return state.bound * compiled.problem.scaling.cost
+
+    def late(self) -> bool:
+        """Whether what is left of the time should go to rounding and the certificate."""
+        limit = self.settings.time_limit_s
+        finish = self.instance.rows * self.instance.regions / FINISHING
+        return time.perf_counter() - self.started > limit - min(finish, 0.5 * limit)
+
+    def note(self, compiled: Compiled, state: Relaxation, stage: str) -> None:
+        """Log a checkpoint and show it."""
+        bound = self.bound(compiled, state)
+        point = Checkpoint(
+            elapsed_s=time.perf_counter() - self.started,
+            stage=stage,
+            step=state.steps,
+            temperature=state.temperature,
+            bound=bound if state.whole and np.isfinite(bound) else None,
+            plan=self.plan,
+            overload=state.violation if np.isfinite(state.violation) else None,
+        )
+        self.trace.append(point)
+        if self.progress is not None:
+            self.progress(point)
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Add a stage's seconds to the timings, its compilations' under a name of their own."""
+        start, compiled = time.perf_counter(), runtime.compile_seconds()
+        yield
+        compiling = runtime.compile_seconds() - compiled
+        spent = time.perf_counter() - start - compiling
+        self.timings[stage] = self.timings.get(stage, 0.0) + spent
+        self.timings["compile"] = self.timings.get("compile", 0.0) + compiling
+
+
+def servable(compiled: Compiled) -> tuple[Compiled, float]:
+    """The problem without the rows that no region allows, and those rows' penalty [USD].
+
+    They are unplaced in every plan; with weight 0 they say nothing about bound and regret.
+    """
+    problem, instance = compiled.problem, compiled.pairs.instance
+    nothing = Constraints.of(problem).duals(begin(problem).point)
+    _, reduced = kernels.best_regions(problem, nothing, k=1)
+    allowed = jnp.isfinite(reduced[:, 0])
+    weight = jnp.where(allowed, problem.rows.weight, 0)
+    row = compiled.order[~np.asarray(allowed)[: problem.size]]
+    penalty = float(instance.count[row] @ instance.unplaced[row])
+    problem = dataclasses.replace(problem, rows=problem.rows._replace(weight=weight))
+    return dataclasses.replace(compiled, problem=problem), penalty
+
+
+def warm(compiled: Compiled, placement: Placement) -> Relaxation:
+    """A relaxation that starts from an earlier placement's duals.
+
+    Raises:
+        InputError: its regions or resources are others.
+    """
+    now, then = compiled.pairs.instance, placement.instance
+    same = np.array_equal(now.region_id, then.region_id) and now.resources == then.resources
+    if not same:
+        raise InputError(
+            "`solve(warm_start=...)` must be a placement over the same regions and resources"
+        )
+    problem = compiled.problem
+    point = begin(problem).point
+    m, scaling = problem.regions, problem.scaling
+    capacity = point[: problem.limit.size].reshape(problem.limit.shape)
+    capacity[:m] = placement.duals.capacity * scaling.use / scaling.cost
+    on = np.isfinite(problem.budgets)
+    point[problem.limit.size :] = (
+        np.array([placement.duals.moves, placement.duals.carbon])[on] / scaling.cost
+    )
+    return dataclasses.replace(begin(problem), point=point, best=point, temperature=WARM)
+
+
+def unscaled(compiled: Compiled, point: np.ndarray) -> Duals:
+    """A vector of scaled duals in the user's units."""
+    problem = compiled.problem
+    capacity = point[: problem.limit.size].reshape(problem.limit.shape)[: problem.regions]
+    budgets = np.zeros(2)
+    budgets[np.isfinite(problem.budgets)] = point[problem.limit.size :] * problem.scaling.cost
+    return Duals(problem.scaling.duals(capacity), float(budgets[0]), float(budgets[1]))

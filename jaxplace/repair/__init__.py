@@ -1,0 +1,41 @@
+"""From a rounded plan to a feasible one, then to a cheaper one; never worse."""
+
+import time
+
+import numpy as np
+
+from jaxplace.repair.auction import clear_overloads
+from jaxplace.repair.budgets import keep_budgets
+from jaxplace.repair.core import Core
+from jaxplace.repair.improve import exchange, shift
+
+
+__all__ = ["Core", "repair"]
+
+SHIFTS = 30  # rounds in a row
+EXCHANGES = 60
+
+
+def repair(core: Core, prices: np.ndarray, *, rise: float, deadline: float, enough: float) -> None:
+    """Make the core's plan feasible, then cheaper while that pays.
+
+    Args:
+        core: changed in place.
+        prices: [m + 1, R] the relaxation's duals [USD per use], 0 at the unplaced option.
+        rise: least rise of a price in the auction [USD per mean use].
+        deadline: `time.perf_counter` after which improving stops; feasibility comes first.
+        enough: gains per round below this end the search [USD].
+    """
+    clear_overloads(core, prices, rise=rise)
+    keep_budgets(core)
+    cost = core.objective()
+    for _ in range(EXCHANGES):
+        watched = np.ones(len(core.room), bool)
+        for _ in range(SHIFTS):
+            watched = shift(core, watched)
+            if not watched.any():
+                break
+        made = exchange(core, prices)
+        before, cost = cost, core.objective()
+        if not made or before - cost < enough or time.perf_counter() > deadline:
+            break

@@ -1,0 +1,78 @@
+"""The undecided rows and what the decided ones leave of every capacity: where a plan is finished.
+
+At good duals nearly every row has one region that is best by far; only the rows whose options
+tie, up to the relaxation's temperature, are worth a search.  They are few, so their options are
+held as float64 arrays on the host, c rows by K options.  The last option is always "unplaced",
+region m, which takes nothing and is never full.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+TINY = 1e-12  # share of a capacity below which an overload is the sum's own rounding
+
+
+@dataclass
+class Core:
+    """Rows, their options, and the units at each option (`units` is what the search changes).
+
+    Attributes:
+        row: [c] row of the instance.
+        region: [c, K] int32 option's region; m: unplaced.
+        cost: [c, K] USD per unit; inf where an option is only padding.
+        use: [c, K, R] use of one unit.
+        toll: [c, K, B] what a unit takes of the B fleet budgets that are set.
+        guide: [c, K] cost and what the budgets' duals ask [USD]: what choices go by.
+        units: [c, K] int64 units at each option.
+        room: [m + 1, R] capacity that the decided rows leave; inf at m.
+        purse: [B] what the decided rows leave of the budgets.
+    """
+
+    row: np.ndarray
+    region: np.ndarray
+    cost: np.ndarray
+    use: np.ndarray
+    toll: np.ndarray
+    guide: np.ndarray
+    units: np.ndarray
+    room: np.ndarray
+    purse: np.ndarray
+
+    def load(self) -> np.ndarray:
+        """[m + 1, R] use at each region."""
+        i, k = np.nonzero(self.units)
+        return self.sums(self.region[i, k], self.use[i, k] * self.units[i, k, None])
+
+    def sums(self, region: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values [e, R] summed by region, [m + 1, R]."""
+        size = len(self.room)
+        return np.stack([np.bincount(region, v, size) for v in values.T], 1)
+
+    def free(self) -> np.ndarray:
+        """[m + 1, R] room less load; below 0: overload."""
+        return self.room - self.load()
+
+    def spare(self) -> np.ndarray:
+        """[B] what is left of the budgets; below 0: excess."""
+        return self.purse - np.tensordot(self.units, self.toll, axes=2)
+
+    def objective(self) -> float:
+        """Cost of the core's units [USD]."""
+        i, k = np.nonzero(self.units)
+        return float((self.units[i, k] * self.cost[i, k]).sum())
+
+    def move(self, row: np.ndarray, source: np.ndarray, target: np.ndarray, t: np.ndarray) -> None:
+        """Move t units of rows from option `source` to option `target`."""
+        np.subtract.at(self.units, (row, source), t)
+        np.add.at(self.units, (row, target), t)
+
+
+def prefix(group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum of the values before each entry within its group; entries of a group are adjacent."""
+    total = np.cumsum(values, axis=0)
+    before = total - values
+    first = np.r_[True, group[1:] != group[:-1]] if len(group) else np.zeros(0, bool)
+    start = np.maximum.accumulate(np.where(first, np.arange(len(group)), 0))
+    return before - before[start]

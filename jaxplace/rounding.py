@@ -1,0 +1,214 @@
+"""From the relaxed plan to whole units: decided rows at once, the core by dependent rounding."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxplace.instance import NOWHERE, Instance
+from jaxplace.kernels import api as kernels
+from jaxplace.placement import Assignment
+from jaxplace.problem import Compiled
+from jaxplace.relax.anneal import Relaxation
+from jaxplace.relax.ascent import Constraints
+from jaxplace.repair.core import Core, prefix
+
+
+WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
+MOST_ROWS = 300_000  # of a core
+GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A plan of whole units: decided rows, and a core that repair may still change.
+
+    Attributes:
+        instance: what is placed.
+        region: [n] int32 region of each decided row, -1 unplaced; core rows' entries are unused.
+        core: the undecided rows.
+        prices: [m + 1, R] duals [USD per use], 0 at the unplaced option.
+        decided_usd: cost of the decided rows.
+    """
+
+    instance: Instance
+    region: np.ndarray
+    core: Core
+    prices: np.ndarray
+    decided_usd: float
+
+    def objective(self) -> float:
+        """Cost of the plan [USD]."""
+        return self.decided_usd + self.core.objective()
+
+    def assignment(self) -> Assignment:
+        """All units as flows, sorted by row and region."""
+        row = _others(self.core.row, len(self.region))
+        i, k = np.nonzero(self.core.units)
+        there = self.core.region[i, k]
+        there = np.where(there == len(self.core.room) - 1, NOWHERE, there)
+        rows = np.concatenate([row, self.core.row[i]])
+        regions = np.concatenate([self.region[row], there]).astype(np.int32)
+        counts = np.concatenate([self.instance.count[row], self.core.units[i, k]])
+        order = np.lexsort((regions, rows))
+        return Assignment(rows[order], regions[order], counts[order])
+
+
+def round_plan(
+    compiled: Compiled, relaxation: Relaxation, *, candidates: int, seed: int
+) -> Rounded:
+    """Whole units from the relaxed plan.
+
+    Args:
+        compiled: the problem.
+        relaxation: its duals and temperature.
+        candidates: regions kept per undecided row.
+        seed: of the one random offset.
+    """
+    instance = compiled.pairs.instance
+    first, margin = _decide(compiled, relaxation)
+    index = _undecided(compiled, first, margin)
+    core, asked = _core(compiled, relaxation, index, min(candidates, instance.regions))
+    region = np.empty(instance.rows, np.int32)
+    region[compiled.order] = first
+    decided = _others(core.row, instance.rows)
+    where = region[decided]
+    count = instance.count[decided]
+    core.room[:-1] -= _load(compiled, decided, where, count)
+    on = where >= 0
+    cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
+    toll = compiled.pairs.budget_use(decided, where) * (on * count)[:, None]
+    core.purse[:] -= toll.sum(0)[np.isfinite(compiled.problem.budgets)]
+    spread = relaxation.temperature * compiled.problem.scaling.cost
+    scale = np.asarray(compiled.problem.rows.scale, np.float64)[index]
+    core.units[:] = _round(asked / (spread * scale)[:, None], instance.count[core.row], core, seed)
+    return Rounded(instance, region, core, _prices(compiled, relaxation), float(cost @ count))
+
+
+def _others(rows: np.ndarray, size: int) -> np.ndarray:
+    """The rows that are not among `rows`."""
+    rest = np.ones(size, bool)
+    rest[rows] = False
+    return np.nonzero(rest)[0]
+
+
+def _load(
+    compiled: Compiled, row: np.ndarray, region: np.ndarray, count: np.ndarray
+) -> np.ndarray:
+    """[m, R] use of rows of the instance at their regions; -1 takes nothing."""
+    on = region >= 0
+    use = compiled.pairs.use(row[on], region[on]) * count[on, None]
+    size = compiled.pairs.instance.regions
+    return np.stack([np.bincount(region[on], u, size) for u in use.T], 1)
+
+
+def _decide(compiled: Compiled, relaxation: Relaxation) -> tuple[np.ndarray, np.ndarray]:
+    """Best option of each problem row (-1: unplaced) and its lead over the next [temperatures]."""
+    problem = compiled.problem
+    duals = Constraints.of(problem).duals(relaxation.point)
+    region, reduced = kernels.best_regions(problem, duals, k=2)
+    first, margin = _lead(region, reduced, problem.rows.unplaced, problem.rows.scale)
+    margin = np.asarray(margin)[: problem.size] / relaxation.temperature
+    return np.asarray(first)[: problem.size], margin
+
+
+@jax.jit
+def _lead(
+    region: jax.Array, reduced: jax.Array, out: jax.Array, scale: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    left_out = out < reduced[:, 0]
+    best = jnp.minimum(reduced[:, 0], out)
+    second = jnp.where(left_out, reduced[:, 0], jnp.minimum(reduced[:, 1], out))
+    return jnp.where(left_out, NOWHERE, region[:, 0]), (second - best) / scale
+
+
+def _undecided(compiled: Compiled, first: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
+    instance = compiled.pairs.instance
+    near = margin <= WINDOW
+    if near.sum() > MOST_ROWS:
+        near = np.zeros(len(margin), bool)
+        near[np.argpartition(margin, MOST_ROWS)[:MOST_ROWS]] = True
+    rest = np.nonzero(~near & (first >= 0))[0]
+    row, region = compiled.order[rest], first[rest]
+    load = _load(compiled, row, region, instance.count[row])
+    full = (load > instance.capacity).any(1)
+    if full.any():  # the most certain rows stay, as far as they fit
+        held = rest[full[region]]
+        held = held[np.lexsort((-margin[held], first[held]))]
+        row, region = compiled.order[held], first[held]
+        use = compiled.pairs.use(row, region) * instance.count[row, None]
+        over = (prefix(region, use) + use > instance.capacity[region]).any(1)
+        near[held[over]] = True
+    return np.nonzero(near)[0]
+
+
+def _core(
+    compiled: Compiled, relaxation: Relaxation, index: np.ndarray, candidates: int
+) -> tuple[Core, np.ndarray]:
+    """The core of some problem rows, without units yet; and what each option asks for [c, K]."""
+    problem, pairs = compiled.problem, compiled.pairs
+    instance = pairs.instance
+    of = Constraints.of(problem)
+    region, reduced = kernels.best_regions(
+        problem.take(index), of.duals(relaxation.point), k=candidates
+    )
+    region, reduced = np.asarray(region)[: len(index)], np.asarray(reduced)[: len(index)]
+    row = compiled.order[index]
+    known = np.isfinite(reduced)
+    inside = np.where(known, region, 0)
+    column = row[:, None]
+    outside = np.full((len(row), 1), instance.regions, np.int32)
+    cost = np.where(known, pairs.cost(column, inside), np.inf)
+    use = np.where(known[..., None], pairs.use(column, inside), 0.0)
+    on = np.isfinite(problem.budgets)
+    toll = np.where(known[..., None], pairs.budget_use(column, inside), 0.0)[..., on]
+    core = Core(
+        row=row,
+        region=np.hstack([np.where(known, region, instance.regions), outside]),
+        cost=np.hstack([cost, instance.unplaced[column]]),
+        use=np.concatenate([use, np.zeros_like(use[:, :1])], 1),
+        toll=np.concatenate([toll, np.zeros_like(toll[:, :1])], 1),
+        guide=np.empty(0),
+        units=np.zeros((len(row), candidates + 1), np.int64),
+        room=np.vstack([instance.capacity, np.full((1, len(instance.resources)), np.inf)]),
+        purse=problem.budgets[on].copy(),
+    )
+    size = problem.limit.size
+    core.guide = core.cost + core.toll @ (relaxation.point[size:] * problem.scaling.cost)
+    prices = _prices(compiled, relaxation)
+    asked = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
+    return core, asked
+
+
+def _prices(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
+    """[m + 1, R] capacity duals in USD per unit of use, 0 at the unplaced option."""
+    problem = compiled.problem
+    scaled = relaxation.point[: problem.limit.size].reshape(problem.limit.shape)
+    prices = problem.scaling.duals(scaled[: problem.regions])
+    return np.vstack([prices, np.zeros((1, prices.shape[1]))])
+
+
+def _round(asked: np.ndarray, count: np.ndarray, core: Core, seed: int) -> np.ndarray:
+    """Units [c, K] near the softmin shares of what the options ask, in temperatures.
+
+    Systematic draws: a row's parts below one unit are laid end to end and hit by a comb with
+    teeth one unit apart.  Rows that hesitate between the same two regions follow each other, and
+    their combs are shifted evenly, so that their sums come out within about a unit.
+    """
+    if not len(count):
+        return np.zeros(asked.shape, np.int64)
+    share = np.exp(asked.min(1, keepdims=True) - asked)
+    want = share / share.sum(1, keepdims=True) * count[:, None]
+    whole = np.floor(want + 1e-9).astype(np.int64)
+    left = count - whole.sum(1)
+    ends = np.cumsum(np.maximum(want - whole, 0.0), 1)
+    ends *= (left / np.maximum(ends[:, -1], 1e-300))[:, None]
+    ends[:, -1] = left
+    order = np.lexsort((want[:, 0] / count, core.region[:, min(1, want.shape[1] - 1)],
+                        core.region[:, 0]))
+    offset = np.empty(len(count))
+    offset[order] = (np.random.default_rng(seed).random() + GOLDEN * np.arange(len(count))) % 1.0
+    teeth = np.floor(ends + 1.0 - np.maximum(offset, 1e-12)[:, None]).astype(np.int64)
+    return whole + np.diff(teeth, prepend=0, axis=1)
