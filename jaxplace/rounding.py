@@ -16,7 +16,7 @@ from jaxplace.repair.core import Core, prefix
 
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
-MOST_ROWS = 300_000  # of a core
+FEWEST_ROWS, MOST_ROWS = 4096, 300_000  # of a core
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -127,9 +127,12 @@ def _undecided(compiled: Compiled, first: np.ndarray, margin: np.ndarray) -> np.
     """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
     instance = compiled.pairs.instance
     near = margin <= WINDOW
-    if near.sum() > MOST_ROWS:
+    size = int(np.clip(near.sum(), FEWEST_ROWS, MOST_ROWS))
+    if size >= len(margin):
+        near[:] = True
+    elif size != near.sum():
         near = np.zeros(len(margin), bool)
-        near[np.argpartition(margin, MOST_ROWS)[:MOST_ROWS]] = True
+        near[np.argpartition(margin, size)[:size]] = True
     rest = np.nonzero(~near & (first >= 0))[0]
     row, region = compiled.order[rest], first[rest]
     load = _load(compiled, row, region, instance.count[row])

@@ -37,7 +37,7 @@ class Relaxation:
         point: [q] duals as `Constraints` orders them, at `temperature`.
         best: [q] the duals whose float32 bound was highest so far.
         bound: that bound, or -inf before the first full pass; float32, not certified.
-        regret: what the smoothed plan costs above the bound, its violation left aside.
+        regret: what the smoothed plan costs above the bound, and what its violation is worth.
         doubt: rows that are split between options, a row counting 1 - sum of squared shares.
         violation: overload and priced idle capacity of the smoothed plan, share of all use.
     """
@@ -134,7 +134,7 @@ def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) ->
     state = replace(
         state,
         point=now.point,
-        regret=float(response.regret),
+        regret=float(response.regret) + of.idle(response, now.point),
         doubt=float((problem.rows.weight > 0) @ response.doubt),
         violation=now.violation,
         steps=state.steps + now.steps,

@@ -12,6 +12,9 @@ from jaxplace.kernels.api import Response
 from jaxplace.problem import Duals, Problem
 
 
+IDLE = 0.5  # of the regret: what the violation may be worth when a temperature is settled
+
+
 @dataclass(frozen=True)
 class Constraints:
     """A problem's capacities and budgets as one vector of q limits, and duals as another.
@@ -65,11 +68,24 @@ class Constraints:
         """[q] what the smoothed plan takes of each constraint."""
         return np.r_[np.asarray(response.load).ravel(), np.asarray(response.budget)[self.budgets]]
 
-    def violation(self, response: Response, point: np.ndarray, *, slack: bool = True) -> float:
-        """Overload (and, with `slack`, idle capacity that has a price) as a share of all use."""
+    def violation(self, response: Response, point: np.ndarray) -> float:
+        """Overload, and idle capacity that has a price, as a share of all use."""
         gradient = (self.taken(response) - self.limit) / self.unit
-        idle = np.abs(gradient) if slack else np.maximum(gradient, 0.0)
-        return float(np.where(point > 0, idle, np.maximum(gradient, 0.0)).sum() / self.total)
+        wrong = np.where(point > 0, np.abs(gradient), np.maximum(gradient, 0.0))
+        return float(wrong.sum() / self.total)
+
+
+    def idle(self, response: Response, point: np.ndarray) -> float:
+        """What overload and idle capacity are worth at the duals: the plan's loss besides regret."""
+        return float(np.abs(self.taken(response) - self.limit) @ point)
+
+    def settled(self, response: Response, point: np.ndarray, tolerance: float) -> bool:
+        """Whether a temperature's optimum is near enough.
+
+        The violation is small beside all use, and its worth beside what the temperature costs.
+        """
+        near = self.violation(response, point) <= tolerance
+        return near and self.idle(response, point) <= IDLE * float(response.regret)
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,7 @@ class AbstractAscent(abc.ABC):
         tolerance: float,
         report: Report,
     ) -> Settled:
-        """Climb from `point` until the violation is at most `tolerance`, or no step helps."""
+        """Climb from `point` until `Constraints.settled`, or no step helps."""
 
 
 def respond(problem: Problem, of: Constraints, point: np.ndarray, temperature: float) -> Response:

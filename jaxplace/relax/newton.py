@@ -25,6 +25,7 @@ SWEEPS = 12  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 RADIUS = 4.0  # temperatures that a dual may move in a first step
+SMALL = 1e-6  # of all use: gradients below it surprise nobody
 LONGEST = 1e5  # temperatures, in any step
 
 
@@ -33,6 +34,7 @@ class Direction(NamedTuple):
 
     point: jax.Array  # [q]
     promised: jax.Array  # []
+    gradient: jax.Array  # [q] that it promises there
 
 
 @jax.jit
@@ -81,7 +83,8 @@ def trial_point(
     start = (free, jnp.zeros_like(point), jnp.array(True), 0)
     _, step, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < SWEEPS), sweep, start)
     step = jnp.clip(step, low, high)
-    return Direction(point + step, gradient @ step - 0.5 * step @ (matrix @ step))
+    bend = matrix @ step
+    return Direction(point + step, gradient @ step - 0.5 * step @ bend, gradient - bend)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,9 @@ class Newton(AbstractAscent):
         height = float(response.value) - of.limit @ point
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
-        while now.violation > tolerance and now.steps < self.max_steps and not report(now):
+        while now.steps < self.max_steps and not report(now):
+            if of.settled(now.response, now.point, tolerance):
+                break
             sample = self._curved(problem, now.response)
             matrix = kernels.curvature(sample, of.duals(now.point), jnp.float32(temperature))
             gradient = jnp.asarray(of.taken(now.response) - of.limit)
@@ -132,7 +137,11 @@ class Newton(AbstractAscent):
                 reach = np.minimum(reach, np.abs(step)) / 2 + 1e-3 * temperature / of.unit
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
-            reach = _adapt(reach, step, of.taken(response) - of.limit, temperature / of.unit)
+            after = of.taken(response) - of.limit
+            wrong = np.abs(after - np.asarray(trial.gradient))
+            size = np.abs(after) + np.abs(np.asarray(gradient)) + SMALL * of.total * of.unit
+            unit, trusted = temperature / of.unit, rise > 0.75 * promised
+            reach = _adapt(reach, step, wrong / size, unit=unit, trusted=trusted)
             height += rise
             now = Settled(there, response, of.violation(response, there), now.steps + 1)
         return now
@@ -154,14 +163,27 @@ class Newton(AbstractAscent):
 
 
 def _adapt(
-    reach: np.ndarray, step: np.ndarray, gradient: np.ndarray, unit: np.ndarray
+    reach: np.ndarray,
+    step: np.ndarray,
+    surprise: np.ndarray,
+    *,
+    unit: np.ndarray,
+    trusted: bool,
 ) -> np.ndarray:
-    """Each dual's reach for the next step: longer while it goes on the same way, else shorter.
+    """Each dual's reach for the next step: longer where the model proved right, else shorter.
 
     Regions that nobody is in doubt about have no curvature and far to go, their neighbours have
     much and are nearly there: one radius for all would starve the former or shake the latter.
+    Where the model is right as a whole, all go further: substitutes must be free to move together.
+
+    Args:
+        reach: [q] of the last step.
+        step: [q] the last step.
+        surprise: [q] what the model got wrong about the new gradient, as a share of the old and
+            new one.
+        unit: [q] one temperature, in each dual's unit.
+        trusted: whether the model foresaw the rise of the value.
     """
     stopped = np.abs(step) > 0.9 * reach
-    turned = step * gradient < 0
-    longer = np.where(stopped, np.minimum(2 * reach, LONGEST * unit), reach)
-    return np.where(turned, np.maximum(reach / 2, unit / 4), longer)
+    longer = np.where(stopped | trusted, np.minimum(2 * reach, LONGEST * unit), reach)
+    return np.where(surprise > 0.5, np.maximum(reach / 2, unit / 4), longer)
