@@ -11,6 +11,7 @@ import numpy as np
 from jaxplace.repair.core import Core, prefix
 
 
+MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
 SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
@@ -82,24 +83,26 @@ def _within(t: np.ndarray, toll: np.ndarray, spare: np.ndarray, gain: np.ndarray
 
 
 def exchange(core: Core, prices: np.ndarray) -> int:
-    """One round of exchanges, at most one a region; returns how many were made."""
-    free, spare = core.free(), core.spare()
+    """One round of exchanges, at most one a row; returns how many were made."""
+    free = core.free()
     i, k = np.nonzero(core.units)
-    worth = np.where(np.isfinite(free), np.maximum(free, 0.0) * prices, 0.0).sum(1)
+    worth = (np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0) * prices).sum(1)
     asked = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
     extra = asked[i] - asked[i, k][:, None]  # [e, K] what a unit minds, at the duals
     source = core.region[i, k]
-    able = np.isfinite(extra) & (core.region[i] != source[:, None])
-    # a move can be half of a paying exchange only if it minds less than the room is worth
-    able &= extra <= (worth[core.region[i]] + worth[source][:, None]) + np.maximum(
-        -extra.min(1, keepdims=True), 0
-    )
+    # a move can be half of a paying exchange only if it minds less than the room that is filled
+    # is worth, and what the unit that comes the other way may gain by leaving
+    eager = np.zeros(len(free))
+    np.maximum.at(eager, source, -extra.min(1))
+    target = core.region[i]
+    able = np.isfinite(extra) & (target != source[:, None])
+    able &= extra < worth[target] + eager[target] + worth[source][:, None]
     e, to = np.nonzero(able)
     if not len(e):
         return 0
     i, k, source = i[e], k[e], source[e]
     target = core.region[i, to]
-    return _match(core, i, k, to, source, target, free, spare)
+    return _match(core, i, k, to, source, target, free)
 
 
 def _match(
@@ -110,7 +113,6 @@ def _match(
     source: np.ndarray,
     target: np.ndarray,
     free: np.ndarray,
-    spare: np.ndarray,
 ) -> int:
     """Pair moves a -> b with moves b -> a and make the best disjoint pairs."""
     size = len(free)
@@ -127,7 +129,7 @@ def _match(
     start, stop = np.searchsorted(key, wanted), np.searchsorted(key, wanted, side="right")
     need = use - np.where(np.isfinite(free[target, scarce]), free[target, scarce], np.inf)
     first = _search(back, need, start, stop)
-    best_gain, best_with = np.zeros(len(i)), np.full(len(i), -1)
+    best_gain, best_with = np.zeros(len(i)), np.zeros(len(i), np.int64)
     for d in range(NEAREST):
         other = np.minimum(first + d, len(i) - 1)
         valid = (first + d < stop) & (i[other] != i)
@@ -135,14 +137,10 @@ def _match(
         here = free[target] - core.use[i, to] + core.use[i[other], k[other]]
         there = free[source] - core.use[i[other], to[other]] + core.use[i, k]
         valid &= (here >= 0).all(1) & (there >= 0).all(1)
-        if len(spare):
-            toll = core.toll[i, to] - core.toll[i, k]
-            toll = toll + core.toll[i[other], to[other]] - core.toll[i[other], k[other]]
-            valid &= (toll <= np.maximum(spare, 0.0)).all(1) | (toll <= 0).all(1)
         better = valid & (gain > best_gain)
         best_gain = np.where(better, gain, best_gain)
         best_with = np.where(better, other, best_with)
-    return _apply(core, (i, k, to, source, target), best_gain, best_with, bool(len(spare)))
+    return _apply(core, (i, k, to), (i[best_with], k[best_with], to[best_with]), best_gain)
 
 
 def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
@@ -167,30 +165,26 @@ def _search(
 
 def _apply(
     core: Core,
-    moves: tuple[np.ndarray, ...],
+    moves: tuple[np.ndarray, np.ndarray, np.ndarray],
+    partners: tuple[np.ndarray, np.ndarray, np.ndarray],
     gain: np.ndarray,
-    partner: np.ndarray,
-    once: bool,
 ) -> int:
-    """Make the best exchanges of which no two share a region or a row."""
-    i, k, to, source, target = moves
-    pays = np.nonzero(gain > SMALLEST * np.abs(core.cost[i, k]))[0]
-    pays = pays[np.argsort(-gain[pays], kind="stable")]
-    last, made = len(core.room) - 1, 0
-    busy = np.zeros(len(core.room), bool)
-    rows_busy: set[int] = set()
-    for p in pays[: 8 * len(core.room)]:
-        q, a, b = partner[p], source[p], target[p]
-        if busy[a] or busy[b] or i[p] in rows_busy or i[q] in rows_busy:
+    """Make exchanges, the most gainful first, as far as what came before leaves them possible."""
+    pays = np.nonzero(gain > SMALLEST * np.abs(core.cost[moves[0], moves[1]]))[0]
+    pays = pays[np.argsort(-gain[pays], kind="stable")][: MOST * len(core.room)]
+    free, spare = core.free(), core.spare()
+    seen: set[int] = set()
+    pairs = zip(*(v[pays].tolist() for v in moves + partners), strict=True)
+    for i, k, to, i2, k2, to2 in pairs:
+        if i in seen or i2 in seen:
             continue
-        core.units[i[p], k[p]] -= 1
-        core.units[i[p], to[p]] += 1
-        core.units[i[q], k[q]] -= 1
-        core.units[i[q], to[q]] += 1
-        busy[[a, b]] = True
-        busy[last] = False  # "unplaced" is never full
-        rows_busy |= {int(i[p]), int(i[q])}
-        made += 1
-        if once:  # budgets were checked for one exchange
-            break
-    return made
+        here, there = core.region[i, to], core.region[i, k]
+        after_here = free[here] - core.use[i, to] + core.use[i2, k2]
+        after_there = free[there] - core.use[i2, to2] + core.use[i, k]
+        toll = core.toll[i, to] - core.toll[i, k] + core.toll[i2, to2] - core.toll[i2, k2]
+        if min(after_here.min(), after_there.min()) < 0 or ((toll > 0) & (toll > spare)).any():
+            continue
+        free[here], free[there], spare = after_here, after_there, spare - toll
+        core.units[[i, i, i2, i2], [k, to, k2, to2]] += np.array([-1, 1, -1, 1])
+        seen |= {i, i2}
+    return len(seen) // 2
