@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg  # noqa: F401  loads the BLAS that JAX factorises with, to be limited below
 from threadpoolctl import threadpool_limits
 
 from jaxplace import runtime
@@ -57,6 +58,7 @@ def solve(
     settings = settings or Settings()
     run = _Run(instance, settings, progress)
     device = runtime.device_name(settings.device)
+    # BLAS threads spin: on a busy machine they make a small factorisation 50 times slower
     with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
         return run.solve(warm_start, device)
 

@@ -14,6 +14,9 @@ from jaxplace.problem.problem import Duals, Rows, Tables
 from jaxplace.shapes import BLOCK
 
 
+FAR = 1e30  # a reduced cost that nobody pays
+
+
 class Response(NamedTuple):
     """What the rows do at given duals and temperature; all float64 and scaled.
 
@@ -109,13 +112,15 @@ class _Soft(NamedTuple):
 
 
 def _soften(rows: Rows, t: Tile, temperature: jax.Array) -> _Soft:
-    best = jnp.minimum(t.reduced.min(1), rows.unplaced)
+    # the barriers keep XLA from making the tile, or its exponentials, anew for every sum
+    reduced = jax.lax.optimization_barrier(t.reduced)
+    best = jnp.minimum(reduced.min(1), rows.unplaced)
     spread = temperature * rows.scale
-    above = t.reduced - best[:, None]
-    share = jnp.exp(-above / spread[:, None])
+    above = jnp.minimum(reduced - best[:, None], FAR)  # 0 shares of inf would make NaN
+    share = jax.lax.optimization_barrier(jnp.exp(above * (-1.0 / spread)[:, None]))
     left_out = rows.unplaced - best
     out = jnp.exp(-left_out / spread)
-    worth = jnp.where(share > 0, share * above, 0.0)  # 0 * inf where not allowed
+    worth = share * above
     return _Soft(
         best,
         spread,
@@ -136,9 +141,9 @@ def _load(rows: Rows, t: Tile, share: jax.Array, weighted: jax.Array) -> jax.Arr
     """Use at the regions, [m, R]."""
     uses = weighted[:, None] * rows.use
     if t.factor is None:
-        return _dot(share.T, uses)
+        return _rows_dot(uses, share).T
     if t.factor.shape[-1] == 1:
-        return _dot((share * t.factor[..., 0]).T, uses)
+        return _rows_dot(uses, share * t.factor[..., 0]).T
     return jnp.einsum("bm,bmr,br->mr", share, t.factor, uses, precision="highest")
 
 
@@ -155,7 +160,7 @@ def _covariance(
     for r, mean in enumerate(means):
         row = []
         for s, other in enumerate(means):
-            product = -_dot((weight[:, None] * mean).T, other)
+            product = -_rows_dot(weight[:, None] * mean, other)
             raw = weight[:, None] * taken[r] * uses[s]
             if r < resources and s < resources:
                 product = product + jnp.diag(raw.sum(0))
@@ -173,8 +178,10 @@ def _covariance(
     return matrix[order][:, order] if resources > 1 else matrix
 
 
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.dot(a, b, precision="highest")  # float32 on GPUs too: TF32 would move the duals
+def _rows_dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Sum over rows of outer products: a [B, p], b [B, q] -> [p, q]."""
+    # "highest" is float32 on GPUs too: TF32 would move the duals
+    return jax.lax.dot_general(a, b, (((0,), (0,)), ((), ())), precision="highest")
 
 
 def _sum(values: jax.Array | float) -> jax.Array:

@@ -87,8 +87,9 @@ def anneal(
         if level is problem and not state.whole:  # what is known of the bound was an estimate
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
-            state, stopped = _settle(level, state, ascent, watch)
-            aim = regret * abs(state.bound) * (1 if state.whole else LOOSE)
+            aim = regret * (1 if state.whole else LOOSE)
+            state, stopped = _settle(level, state, ascent, watch, aim)
+            aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             if state.regret <= aim or thin or state.temperature / COOLING < COLDEST:
                 break
@@ -111,7 +112,7 @@ def _levels(problem: Problem, seed: int) -> list[Problem]:
 
 
 def _settle(
-    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch
+    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch, aim: float
 ) -> tuple[Relaxation, bool]:
     """One temperature on one level, and whether `watch` said stop."""
     stopped = False
@@ -122,7 +123,12 @@ def _settle(
         return stopped
 
     now = ascent.settle(
-        problem, state.point, state.temperature, tolerance=TOLERANCE, report=report
+        problem,
+        state.point,
+        state.temperature,
+        tolerance=TOLERANCE,
+        worth=aim / 2 * abs(state.bound) if np.isfinite(state.bound) else 0.0,
+        report=report,
     )
     return _note(problem, Constraints.of(problem), state, now), stopped
 

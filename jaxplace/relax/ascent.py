@@ -79,13 +79,16 @@ class Constraints:
         """What overload and idle capacity are worth at the duals: the plan's loss besides regret."""
         return float(np.abs(self.taken(response) - self.limit) @ point)
 
-    def settled(self, response: Response, point: np.ndarray, tolerance: float) -> bool:
+    def settled(
+        self, response: Response, point: np.ndarray, tolerance: float, worth: float
+    ) -> bool:
         """Whether a temperature's optimum is near enough.
 
-        The violation is small beside all use, and its worth beside what the temperature costs.
+        The violation is small beside all use, and its worth beside what the temperature costs
+        anyway, or beside the `worth` that matters at all.
         """
         near = self.violation(response, point) <= tolerance
-        return near and self.idle(response, point) <= IDLE * float(response.regret)
+        return near and self.idle(response, point) <= max(IDLE * float(response.regret), worth)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class AbstractAscent(abc.ABC):
         temperature: float,
         *,
         tolerance: float,
+        worth: float,
         report: Report,
     ) -> Settled:
         """Climb from `point` until `Constraints.settled`, or no step helps."""

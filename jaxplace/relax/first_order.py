@@ -30,6 +30,7 @@ class FirstOrder(AbstractAscent):
         temperature: float,
         *,
         tolerance: float,
+        worth: float,
         report: Report,
     ) -> Settled:
         """See `AbstractAscent.settle`."""

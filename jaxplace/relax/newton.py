@@ -25,6 +25,7 @@ SWEEPS = 12  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 RADIUS = 4.0  # temperatures that a dual may move in a first step
+PATIENCE = 6  # steps in which the violation must halve
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 LONGEST = 1e5  # temperatures, in any step
 
@@ -107,6 +108,7 @@ class Newton(AbstractAscent):
         temperature: float,
         *,
         tolerance: float,
+        worth: float,
         report: Report,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
@@ -115,8 +117,10 @@ class Newton(AbstractAscent):
         height = float(response.value) - of.limit @ point
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
+        lately = [now.violation]
         while now.steps < self.max_steps and not report(now):
-            if of.settled(now.response, now.point, tolerance):
+            stuck = len(lately) > PATIENCE and lately[-1] > 0.5 * min(lately[:-PATIENCE])
+            if of.settled(now.response, now.point, tolerance, worth) or stuck:
                 break
             sample = self._curved(problem, now.response)
             matrix = kernels.curvature(sample, of.duals(now.point), jnp.float32(temperature))
@@ -144,6 +148,7 @@ class Newton(AbstractAscent):
             reach = _adapt(reach, step, wrong / size, unit=unit, trusted=trusted)
             height += rise
             now = Settled(there, response, of.violation(response, there), now.steps + 1)
+            lately.append(now.violation)
         return now
 
     def _curved(self, problem: Problem, response: Response) -> Problem:

@@ -1,0 +1,128 @@
+"""The relaxation's proven bound against HiGHS, feature by feature, and at the edges."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from highs import lp_optimum
+from instances import FEATURES, dense_instance, random_instance
+from laws import with_rows
+
+from jaxplace.instance import DenseTerms, Instance
+from jaxplace.pipeline import solve
+from jaxplace.settings import Method, Settings, SolverSettings
+
+
+TIGHT = Settings(gap_target=1e-4)  # so that the relaxation goes as far as it can
+
+
+def share_lost(instance: Instance, settings: Settings = TIGHT) -> float:
+    """By how much the certified bound is below the LP's optimum, unservable units left out."""
+    certificate = solve(instance, settings).certificate
+    optimum = lp_optimum(instance)
+    lost = optimum - certificate.lower_bound_usd
+    assert lost >= -1e-7 * abs(optimum), "the bound is above the LP's optimum: it is none"
+    left = optimum - certificate.unservable_usd
+    return lost / abs(left) if abs(left) > 1e-9 * abs(optimum) else lost / max(abs(optimum), 1e-300)
+
+
+def simple(cost: np.ndarray, use: np.ndarray, capacity: np.ndarray, **more: object) -> Instance:
+    """`from_arrays`, shorter."""
+    return Instance.from_arrays(cost=cost, use=use, capacity=capacity, **more)
+
+
+def costs(n: int = 40, m: int = 8, seed: int = 0) -> np.ndarray:
+    """Random costs."""
+    return np.random.default_rng(seed).uniform(1.0, 9.0, (n, m))
+
+
+@pytest.mark.parametrize("feature", [*sorted(FEATURES), None])
+def test_the_bound_meets_the_lp_with_each_feature(feature):
+    """One feature alone: the certified bound is within 1e-4 of the LP's optimum, and below it."""
+    instance = random_instance(11, features={feature} if feature else ())
+    assert share_lost(instance) <= 1e-4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bound_meets_the_lp_with_all_features(seed):
+    """All features at once, with both budgets binding."""
+    assert share_lost(random_instance(seed)) <= 1e-4
+
+
+@pytest.mark.parametrize("tightness", [0.3, 1.0, 2.0, 10.0])
+def test_the_bound_meets_the_lp_however_tight(tightness):
+    """From plenty of room to ten times the demand that fits."""
+    assert share_lost(random_instance(5, features={"counts"}, tightness=tightness)) <= 1e-4
+
+
+@pytest.mark.parametrize("resources", [1, 2])
+@pytest.mark.parametrize("pair_use", [True, False])
+def test_the_bound_meets_the_lp_of_dense_instances(resources, pair_use):
+    """Use by row or by pair, one resource or two."""
+    instance = dense_instance(2, n=40, m=8, resources=resources, pair_use=pair_use)
+    assert share_lost(instance) <= 1e-4
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_first_order_finds_the_same_bound(seed):
+    """The method for many duals, within 1e-3."""
+    settings = replace(TIGHT, solver=SolverSettings(method=Method.first_order, max_steps=5000))
+    assert share_lost(random_instance(seed), settings) <= 1e-3
+    assert share_lost(dense_instance(seed, n=40, m=8, resources=2), settings) <= 1e-3
+
+
+def test_a_single_region():
+    """Who stays out of one full region is a fractional knapsack."""
+    use = np.random.default_rng(0).uniform(0.5, 2.0, 40)
+    assert share_lost(simple(costs(m=1), use, np.array([10.0]), unplaced=20.0)) <= 1e-4
+
+
+def test_no_capacity_anywhere():
+    """Everything is unservable, and the bound says so."""
+    instance = simple(costs(), np.ones(40), np.zeros(8))
+    found = solve(instance, TIGHT).certificate
+    assert found.unservable == 40
+    assert found.lower_bound_usd == pytest.approx(found.objective_usd)
+
+
+def test_capacity_that_no_two_units_share():
+    """Each region has room for one unit; the others stay out."""
+    assert share_lost(simple(costs(), np.ones(40), np.ones(8))) <= 1e-4
+
+
+def test_identical_rows():
+    """All rows tie: the plan splits them, the bound is the LP's all the same."""
+    instance = simple(np.tile(costs(n=1), (40, 1)), np.ones(40), np.full(8, 6.0))
+    assert share_lost(instance) <= 1e-4
+
+
+def test_requests_that_use_nothing():
+    """They take no room, pay no duals, and go where they are cheapest."""
+    use = np.where(np.arange(40) % 2, 0.0, 1.0)
+    assert share_lost(simple(costs(), use, np.full(8, 1.5))) <= 1e-4
+
+
+def test_uses_of_all_sizes():
+    """Uses and costs over six orders of magnitude."""
+    rng = np.random.default_rng(3)
+    size = 10 ** rng.uniform(-3, 3, 40)
+    instance = simple(costs() * size[:, None], size, np.full(8, size.sum() / 10), unplaced=20 * size)
+    instance = replace(
+        instance, terms=DenseTerms(instance.terms.cost, np.ones((40, 8), bool), None)
+    )
+    instance = replace(instance, capacity=np.maximum(instance.capacity, size.max()))
+    assert share_lost(instance) <= 1e-4
+
+
+def test_rows_beyond_the_first_sample():
+    """Enough rows that the duals are found on samples first."""
+    instance = random_instance(3, n=40_000)
+    found = solve(instance, Settings(gap_target=1e-3)).certificate
+    assert found.feasible
+    assert found.gap <= 1e-3
+
+
+def test_no_rows():
+    """An hour without requests costs nothing."""
+    found = solve(with_rows(random_instance(0, features=()), []), TIGHT).certificate
+    assert found.objective_usd == found.lower_bound_usd == found.gap == 0

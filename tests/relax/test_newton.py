@@ -1,0 +1,91 @@
+"""The ascent at one temperature: it climbs, and stops where the gradient says so."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from instances import FEATURES, dense_instance, random_instance
+
+from jaxplace.instance import Instance
+from jaxplace.problem import compile_instance
+from jaxplace.relax import choose
+from jaxplace.relax.ascent import Constraints, Settled
+from jaxplace.settings import Method, SolverSettings
+
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+SERVABLE = FEATURES - {"unservable"}
+KINDS: dict[str, Callable[[], Instance]] = {
+    "every feature": lambda: random_instance(1, features=SERVABLE),
+    "no feature": lambda: random_instance(1, features=()),
+    "tight": lambda: random_instance(1, features=SERVABLE, tightness=1.3),
+    "dense, two resources": lambda: dense_instance(1, n=40, m=8, resources=2),
+}
+METHODS = [Method.newton, Method.first_order]
+
+
+def climb(instance: Instance, method: Method, temperature: float) -> tuple[Settled, list[float]]:
+    """Where the ascent from duals of 0 ends, and the values that it passed."""
+    problem = compile_instance(instance).problem
+    of = Constraints.of(problem)
+    values: list[float] = []
+
+    def note(now: Settled) -> bool:
+        values.append(float(now.response.value) - of.limit @ now.point)
+        return False
+
+    ascent = choose(SolverSettings(method=method), duals=problem.limit.size)
+    start = np.zeros(len(of.limit))
+    found = ascent.settle(problem, start, temperature, tolerance=1e-3, report=note)
+    return found, values
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.05])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_value_rises_from_step_to_step(method, kind, temperature):
+    """The smoothed semi-dual is concave, and no step is taken that lowers it."""
+    _, values = climb(KINDS[kind](), method, temperature)
+    assert len(values) >= 2
+    assert (np.diff(values) >= -1e-6 * np.abs(values).max()).all()
+    assert values[-1] > values[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+def test_it_settles_at_a_maximum(method, kind):
+    """Duals >= 0, no overload left, and nothing idle that has a price."""
+    found, _ = climb(KINDS[kind](), method, 0.3)
+    problem = compile_instance(KINDS[kind]()).problem
+    of = Constraints.of(problem)
+    assert np.isfinite(found.point).all()
+    assert (found.point >= 0).all()
+    assert found.violation <= 1e-3
+    overload = of.taken(found.response) - of.limit
+    assert (overload[: problem.limit.size] <= 2e-3 * of.total).all()
+
+
+def test_a_report_that_says_stop_is_obeyed():
+    """The clock and the step limit are the caller's."""
+    problem = compile_instance(KINDS["every feature"]()).problem
+    ascent = choose(SolverSettings(), duals=problem.limit.size)
+    start = np.zeros(len(Constraints.of(problem).limit))
+    for most in (0, 2):
+        found = ascent.settle(
+            problem, start, 0.1, tolerance=1e-9, report=lambda now, most=most: now.steps >= most
+        )
+        assert found.steps == most
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_capacity_at_all(method):
+    """With every capacity 0 the duals push all that uses anything out, and stay finite."""
+    instance = Instance.from_arrays(
+        cost=np.random.default_rng(0).uniform(1, 9, (40, 8)),
+        use=np.r_[np.zeros(20), np.ones(20)],
+        capacity=np.full(8, 1e-3),
+        allowed=np.ones((40, 8), bool),
+    )
+    found, _ = climb(instance, method, 0.1)
+    assert np.isfinite(found.point).all()
