@@ -20,7 +20,7 @@ from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.placement import Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
-from jaxplace.relax import choose
+from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import COLDEST, COOLING, Relaxation, anneal, begin
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import repair
@@ -132,15 +132,28 @@ class _Run:
             self.note(compiled, now, "relax")
             return now.steps >= solver.max_steps or self.late()
 
-        ascent = choose(solver, duals=compiled.problem.limit.size)
         return anneal(
-            compiled.problem, state, ascent, regret=regret, watch=watch, seed=self.settings.seed
+            compiled.problem,
+            state,
+            self.ascent(compiled),
+            regret=regret,
+            watch=watch,
+            seed=self.settings.seed,
         )
+
+    def ascent(self, compiled: Compiled) -> AbstractAscent:
+        """The method that the settings ask for."""
+        return choose(self.settings.solver, duals=compiled.problem.limit.size)
 
     def round(self, compiled: Compiled, state: Relaxation, goal: float) -> Rounded:
         """Whole units, made feasible, then cheaper."""
-        candidates = self.settings.solver.candidates
-        rounded = round_plan(compiled, state, candidates=candidates, seed=self.settings.seed)
+        rounded = round_plan(
+            compiled,
+            state,
+            self.ascent(compiled),
+            candidates=self.settings.solver.candidates,
+            seed=self.settings.seed,
+        )
         hair = state.temperature * compiled.problem.scaling.cost
         repair(
             rounded.core,

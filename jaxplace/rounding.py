@@ -1,5 +1,6 @@
 """From the relaxed plan to whole units: decided rows at once, the core by dependent rounding."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import jax
@@ -9,14 +10,19 @@ import numpy as np
 from jaxplace.instance import NOWHERE, Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.placement import Assignment
-from jaxplace.problem import Compiled
+from jaxplace.problem import Compiled, Problem
 from jaxplace.relax.anneal import Relaxation
-from jaxplace.relax.ascent import Constraints
-from jaxplace.repair.core import Core, prefix
+from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
+from jaxplace.repair.core import Core, join, prefix
 
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
-FEWEST_ROWS, MOST_ROWS = 4096, 300_000  # of a core
+FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
+MOST_OPTIONS = 4_000_000  # rows times options that are kept
+SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
+CHUNK = 16_000_000  # pairs whose reduced costs are on the host at a time
+STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
+SETTLED = 1e-3  # violation at which the duals of the smaller rows are near enough
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -56,34 +62,111 @@ class Rounded:
 
 
 def round_plan(
-    compiled: Compiled, relaxation: Relaxation, *, candidates: int, seed: int
+    compiled: Compiled,
+    relaxation: Relaxation,
+    ascent: AbstractAscent,
+    *,
+    candidates: int,
+    seed: int,
 ) -> Rounded:
-    """Whole units from the relaxed plan.
+    """Whole units from the relaxed plan, the largest first.
+
+    A large unit that lands on one side or the other leaves a region far from what the relaxed
+    plan had; so the rows are rounded by falling size, and after each size the duals settle
+    again for the smaller ones, which make up for it.
 
     Args:
         compiled: the problem.
         relaxation: its duals and temperature.
+        ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
         seed: of the one random offset.
     """
-    instance = compiled.pairs.instance
+    problem, instance = compiled.problem, compiled.pairs.instance
     first, margin = _decide(compiled, relaxation)
     index = _undecided(compiled, first, margin)
-    core, asked = _core(compiled, relaxation, index, min(candidates, instance.regions))
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
-    decided = _others(core.row, instance.rows)
-    where = region[decided]
-    count = instance.count[decided]
-    core.room[:-1] -= _load(compiled, decided, where, count)
+    decided = _others(compiled.order[index], instance.rows)
+    where, count = region[decided], instance.count[decided]
     on = where >= 0
-    cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
+    room = instance.capacity - _load(compiled, decided, where, count)
+    room = np.vstack([room, np.full((1, room.shape[1]), np.inf)])
+    budgets = np.isfinite(problem.budgets)
     toll = compiled.pairs.budget_use(decided, where) * (on * count)[:, None]
-    core.purse[:] -= toll.sum(0)[np.isfinite(compiled.problem.budgets)]
-    spread = relaxation.temperature * compiled.problem.scaling.cost
-    scale = np.asarray(compiled.problem.rows.scale, np.float64)[index]
-    core.units[:] = _round(asked / (spread * scale)[:, None], instance.count[core.row], core, seed)
-    return Rounded(instance, region, core, _prices(compiled, relaxation), float(cost @ count))
+    purse = (problem.budgets - toll.sum(0))[budgets]
+    cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
+
+    kept = min(_wanted(problem, relaxation, index, candidates), instance.regions)
+    options = _Options(compiled, kept, seed, room, purse)
+    parts = []
+    left = room, purse
+    for stage, group in enumerate(groups := _by_size(problem, index)):
+        part = options.round(relaxation, group)
+        parts.append(part)
+        left = left[0] - part.load(), left[1] - np.tensordot(part.units, part.toll, 2)
+        if stage + 1 < len(groups):
+            rest = np.concatenate(groups[stage + 1 :])
+            relaxation = _resettle(problem, relaxation, ascent, rest, left)
+    core = join(parts)
+    prices = _prices(compiled, relaxation)
+    return Rounded(instance, region, core, prices, float(cost @ count))
+
+
+def _by_size(problem: Problem, index: np.ndarray) -> list[np.ndarray]:
+    """Problem rows in groups of falling size of a unit, a factor of STEP each."""
+    size = np.asarray(problem.rows.scale)[index]
+    if not len(index):
+        return [index]
+    level = np.floor(np.log(size.max() / size) / np.log(STEP)).astype(int)
+    level = np.minimum(level, STAGES - 1)
+    groups = [index[level == s] for s in range(STAGES)]
+    return [g for g in groups if len(g)]
+
+
+def _resettle(
+    problem: Problem,
+    relaxation: Relaxation,
+    ascent: AbstractAscent,
+    rest: np.ndarray,
+    left: tuple[np.ndarray, np.ndarray],
+) -> Relaxation:
+    """The relaxation of the rows that are still to be rounded, over what is left."""
+    limit = np.zeros_like(problem.limit)
+    limit[: problem.regions] = np.maximum(left[0][:-1], 0.0) / problem.scaling.use
+    budgets = problem.budgets.copy()
+    budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
+    part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
+    now = ascent.settle(
+        part,
+        relaxation.point,
+        relaxation.temperature,
+        tolerance=SETTLED,
+        worth=np.inf,
+        report=lambda _: False,
+    )
+    return dataclasses.replace(relaxation, point=now.point)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Makes cores of problem rows: their options, and units near the relaxed plan's shares."""
+
+    compiled: Compiled
+    candidates: int
+    seed: int
+    room: np.ndarray
+    purse: np.ndarray
+
+    def round(self, relaxation: Relaxation, index: np.ndarray) -> Core:
+        """A core of some rows."""
+        core, asked = _core(self.compiled, relaxation, index, self.candidates)
+        core.room, core.purse = self.room, self.purse
+        spread = relaxation.temperature * self.compiled.problem.scaling.cost
+        scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
+        count = self.compiled.pairs.instance.count[core.row]
+        core.units[:] = _round(asked / (spread * scale)[:, None], count, core, self.seed)
+        return core
 
 
 def _others(rows: np.ndarray, size: int) -> np.ndarray:
@@ -154,10 +237,7 @@ def _core(
     problem, pairs = compiled.problem, compiled.pairs
     instance = pairs.instance
     of = Constraints.of(problem)
-    region, reduced = kernels.best_regions(
-        problem.take(index), of.duals(relaxation.point), k=candidates
-    )
-    region, reduced = np.asarray(region)[: len(index)], np.asarray(reduced)[: len(index)]
+    region, reduced = _cheapest(problem, of, relaxation, index, candidates)
     row = compiled.order[index]
     known = np.isfinite(reduced)
     inside = np.where(known, region, 0)
@@ -175,14 +255,48 @@ def _core(
         toll=np.concatenate([toll, np.zeros_like(toll[:, :1])], 1),
         guide=np.empty(0),
         units=np.zeros((len(row), candidates + 1), np.int64),
-        room=np.vstack([instance.capacity, np.full((1, len(instance.resources)), np.inf)]),
-        purse=problem.budgets[on].copy(),
+        room=np.empty(0),
+        purse=np.empty(0),
     )
     size = problem.limit.size
     core.guide = core.cost + core.toll @ (relaxation.point[size:] * problem.scaling.cost)
     prices = _prices(compiled, relaxation)
     asked = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
     return core, asked
+
+
+def _cheapest(
+    problem: Problem, of: Constraints, relaxation: Relaxation, index: np.ndarray, candidates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Regions [c, K] with the least reduced costs, in rising order, and those costs."""
+    duals = of.duals(relaxation.point)
+    found = []
+    step = max(CHUNK // len(problem.limit), 1)
+    for start in range(0, max(len(index), 1), step):
+        part = index[start : start + step]
+        reduced = np.asarray(kernels.reduced_costs(problem.take(part), duals))
+        reduced = reduced[: len(part), : problem.regions]
+        near = np.argpartition(reduced, candidates - 1, axis=1)[:, :candidates]
+        value = np.take_along_axis(reduced, near, 1)
+        order = np.lexsort((near, value), axis=1)
+        found.append((np.take_along_axis(near, order, 1), np.take_along_axis(value, order, 1)))
+    region, reduced = (np.concatenate([f[i] for f in found]) for i in (0, 1))
+    return region.astype(np.int32), reduced
+
+
+def _wanted(
+    problem: Problem, relaxation: Relaxation, index: np.ndarray, least: int
+) -> int:
+    """Options to keep per row: enough for the rows that the relaxed plan spreads most."""
+    if not len(index):
+        return least
+    part = problem.take(index)
+    of = Constraints.of(problem)
+    doubt = respond(part, of, relaxation.point, relaxation.temperature).doubt
+    spread = 1.0 / np.maximum(1.0 - np.asarray(doubt)[: len(index)], 1e-6)
+    wanted = int(np.ceil(SPARE_OPTIONS * np.quantile(spread, 0.999)))
+    most = max(MOST_OPTIONS // len(index), least)
+    return int(np.clip(wanted, least, most))
 
 
 def _prices(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
@@ -200,8 +314,6 @@ def _round(asked: np.ndarray, count: np.ndarray, core: Core, seed: int) -> np.nd
     teeth one unit apart.  Rows that hesitate between the same two regions follow each other, and
     their combs are shifted evenly, so that their sums come out within about a unit.
     """
-    if not len(count):
-        return np.zeros(asked.shape, np.int64)
     share = np.exp(asked.min(1, keepdims=True) - asked)
     want = share / share.sum(1, keepdims=True) * count[:, None]
     whole = np.floor(want + 1e-9).astype(np.int64)

@@ -13,7 +13,7 @@ from jaxplace.kernels.xla import Response
 from jaxplace.problem.problem import Duals, Problem
 
 
-__all__ = ["Response", "backend", "best_regions", "curvature", "respond"]
+__all__ = ["Response", "backend", "best_regions", "curvature", "reduced_costs", "respond"]
 
 
 def backend() -> str:
@@ -23,6 +23,7 @@ def backend() -> str:
 
 _respond = jax.jit(xla.respond)
 _curvature = jax.jit(xla.curvature)
+_reduced_costs = jax.jit(xla.reduced_costs)
 _best_regions = partial(jax.jit, static_argnames="k")(xla.best_regions)
 
 
@@ -39,3 +40,8 @@ def curvature(problem: Problem, duals: Duals, temperature: jax.Array) -> jax.Arr
 def best_regions(problem: Problem, duals: Duals, *, k: int) -> tuple[jax.Array, jax.Array]:
     """The k regions of least reduced cost of each row, and those costs, in rising order."""
     return _best_regions(problem.rows, problem.tables, duals, k=k)
+
+
+def reduced_costs(problem: Problem, duals: Duals) -> jax.Array:
+    """All reduced costs [N, m] float32 of a problem of few rows; inf where not allowed."""
+    return _reduced_costs(problem.rows, problem.tables, duals)

@@ -102,6 +102,12 @@ def best_regions(
     return region.reshape(-1, k), reduced.reshape(-1, k)
 
 
+def reduced_costs(rows: Rows, tables: Tables, duals: Duals) -> jax.Array:
+    """The whole matrix [N, m] f32, for subsets of rows that are small enough."""
+    reduced = jax.lax.map(lambda block: tile(block, tables, duals).reduced, _blocks(rows))
+    return reduced.reshape(-1, reduced.shape[-1])
+
+
 class _Soft(NamedTuple):
     best: jax.Array  # [B] hard minimum, the unplaced option included
     spread: jax.Array  # [B] temperature of the row

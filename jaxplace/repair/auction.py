@@ -50,38 +50,30 @@ def _round(
     own = asked[entry, option].copy()
     asked[entry, option] = np.inf
     second = asked.argmin(1)
-    # use of what is short, in shares of what is missing: the resources get one scale
-    missing = np.where(short, -free, np.inf)[region]
+    # use of what is short, in shares of what is missing: the resources get one scale.  A unit
+    # that is larger than what is missing is worth no more than that
+    missing = np.where(short, -free, np.inf)
     use = core.use[row, option]
-    weight = (use / missing).sum(1)
+    share = use / missing[region]
+    weight = np.minimum(share, 1.0).sum(1)
     leaves = (weight > 0) & np.isfinite(asked[entry, second])
-    attached = np.where(leaves, (asked[entry, second] - own) / np.where(leaves, weight, 1), np.inf)
-    order = np.lexsort((attached, region))
+    minds = asked[entry, second] - own
+    order = np.lexsort((minds / np.where(leaves, weight, 1.0), region))
     order = order[leaves[order]]
     row, option, second, region = row[order], option[order], second[order], region[order]
-    use, missing, attached, weight = use[order], missing[order], attached[order], weight[order]
+    use, share, minds = use[order], share[order], minds[order]
     units = core.units[row, option]
-    todo = np.where(np.isfinite(missing), missing, 0.0) - prefix(region, use * units[:, None])
+    todo = np.where(np.isfinite(missing), missing, 0.0)[region]
+    todo = todo - prefix(region, use * units[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
         needed = np.where((todo > 0) & (use > 0), np.ceil(todo / use - 1e-9), 0.0).max(1)
     t = np.minimum(units, np.maximum(needed, 0)).astype(np.int64)
     go = t > 0
     core.move(row[go], option[go], second[go], t[go])
-    _raise(prices, region[go], attached[go], np.where(short, -free, np.inf), least)
-
-
-def _raise(
-    prices: np.ndarray,
-    region: np.ndarray,
-    attached: np.ndarray,
-    missing: np.ndarray,
-    least: np.ndarray,
-) -> None:
-    """Prices at which the units that left would not have stayed."""
+    # from now on the region asks what would have made the last of them go
     level = np.zeros(len(prices))
-    np.maximum.at(level, region, np.maximum(attached, 0.0))
-    step = np.where(np.isfinite(missing), level[:, None] / missing + least, 0.0)
-    prices += step
+    np.maximum.at(level, region[go], np.maximum(minds[go] / share[go].sum(1), 0.0))
+    prices += np.where(short, level[:, None] / missing + least, 0.0)
 
 
 def _drop(core: Core, free: np.ndarray, tolerance: np.ndarray) -> None:

@@ -69,6 +69,13 @@ class Core:
         np.add.at(self.units, (row, target), t)
 
 
+def join(parts: list[Core]) -> Core:
+    """One core of the rows of several over the same room and purse."""
+    fields = ("row", "region", "cost", "use", "toll", "guide", "units")
+    arrays = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
+    return Core(**arrays, room=parts[0].room, purse=parts[0].purse)
+
+
 def prefix(group: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sum of the values before each entry within its group; entries of a group are adjacent."""
     total = np.cumsum(values, axis=0)

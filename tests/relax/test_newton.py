@@ -37,7 +37,7 @@ def climb(instance: Instance, method: Method, temperature: float) -> tuple[Settl
 
     ascent = choose(SolverSettings(method=method), duals=problem.limit.size)
     start = np.zeros(len(of.limit))
-    found = ascent.settle(problem, start, temperature, tolerance=1e-3, report=note)
+    found = ascent.settle(problem, start, temperature, tolerance=1e-3, worth=np.inf, report=note)
     return found, values
 
 
@@ -73,7 +73,12 @@ def test_a_report_that_says_stop_is_obeyed():
     start = np.zeros(len(Constraints.of(problem).limit))
     for most in (0, 2):
         found = ascent.settle(
-            problem, start, 0.1, tolerance=1e-9, report=lambda now, most=most: now.steps >= most
+            problem,
+            start,
+            0.1,
+            tolerance=1e-9,
+            worth=0.0,
+            report=lambda now, most=most: now.steps >= most,
         )
         assert found.steps == most
 

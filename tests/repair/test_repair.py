@@ -1,0 +1,191 @@
+"""From any plan to a feasible one, then to a cheaper one; never worse."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cores import rounded_at_zero
+from instances import FEATURES, dense_instance, random_instance
+
+from jaxplace.certify import certify
+from jaxplace.instance import Instance
+from jaxplace.placement import Duals
+from jaxplace.repair import repair
+from jaxplace.repair.improve import exchange, shift
+from jaxplace.rounding import Rounded
+
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def _thousands(instance: Instance) -> Instance:
+    """Thousands of units a row, in as much more room."""
+    count = np.random.default_rng(0).integers(1000, 9000, instance.rows)
+    factor = count.sum() / instance.count.sum()
+    return replace(instance, count=count, capacity=instance.capacity * factor)
+
+
+KINDS: dict[str, Callable[[int], Instance]] = {
+    "every feature": lambda s: random_instance(s),
+    "no feature": lambda s: random_instance(s, features=()),
+    "no budget": lambda s: random_instance(s, features=FEATURES - {"max_moves", "carbon_cap"}),
+    "max_moves": lambda s: random_instance(s, features={"max_moves", "counts"}),
+    "carbon_cap": lambda s: random_instance(s, features={"carbon_cap", "counts", "hosting"}),
+    "two resources": lambda s: random_instance(s, features={"two_resources", "counts"}),
+    "thousands": lambda s: _thousands(random_instance(s, features={"two_resources"})),
+    "too tight": lambda s: random_instance(s, features={"counts"}, tightness=5.0),
+    "dense": lambda s: dense_instance(s, n=40, m=8),
+    "dense, two resources": lambda s: dense_instance(s, n=40, m=8, resources=2),
+}
+WITHOUT_BUDGETS = sorted(set(KINDS) - {"every feature", "max_moves", "carbon_cap"})
+
+
+def random_units(rounded: Rounded, seed: int) -> None:
+    """Units anywhere they are allowed, whatever fits."""
+    core, rng = rounded.core, np.random.default_rng(seed)
+    chance = np.where(np.isfinite(core.cost), rng.exponential(1.0, core.cost.shape), 0.0)
+    chance[:, -1] *= rng.random()
+    core.units[:] = rng.multinomial(core.units.sum(1), chance / chance.sum(1, keepdims=True))
+
+
+def crowded_units(rounded: Rounded, _: int) -> None:
+    """Every row at its first option."""
+    core = rounded.core
+    core.units[:, 0], core.units[:, 1:] = core.units.sum(1), 0
+    nowhere = ~np.isfinite(core.cost[:, 0])
+    core.units[nowhere, -1], core.units[nowhere, 0] = core.units[nowhere, 0], 0
+
+
+def no_units(rounded: Rounded, _: int) -> None:
+    """Everything unplaced, which is feasible."""
+    core = rounded.core
+    core.units[:, -1], core.units[:, :-1] = core.units.sum(1), 0
+
+
+STARTS = {"random": random_units, "crowded": crowded_units, "unplaced": no_units}
+
+
+def objective_if_sound(instance: Instance, rounded: Rounded) -> float:
+    """The plan's objective, after the certificate's own check of every rule."""
+    duals = Duals(np.zeros(instance.capacity.shape))
+    found = certify(instance, rounded.assignment(), duals)
+    assert found.feasible, found.violations
+    assert found.objective_usd == pytest.approx(rounded.objective(), rel=1e-9, abs=1e-12)
+    return found.objective_usd
+
+
+def repaired(rounded: Rounded, enough: float = 0.0) -> None:
+    """A repair that takes its time."""
+    repair(
+        rounded.core,
+        rounded.prices,
+        rise=1e-3 * np.abs(rounded.core.cost[:, -1]).mean(),
+        deadline=time.perf_counter() + 30.0,
+        enough=enough,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_start_ends_feasible(kind, start, seed):
+    """Counts kept, only allowed regions, capacities and budgets held: the certificate says so."""
+    instance = KINDS[kind](seed)
+    rounded = rounded_at_zero(instance, seed=seed)
+    STARTS[start](rounded, seed)
+    repaired(rounded)
+    objective_if_sound(instance, rounded)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_time_over_still_ends_feasible(kind):
+    """Feasibility comes first, whatever the deadline."""
+    instance = KINDS[kind](5)
+    rounded = rounded_at_zero(instance)
+    random_units(rounded, 5)
+    repair(rounded.core, rounded.prices, rise=1e-6, deadline=-1.0, enough=np.inf)
+    objective_if_sound(instance, rounded)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_feasible_plan_never_gets_dearer(kind):
+    """Every round of shifts or exchanges keeps all limits and does not raise the objective."""
+    instance = KINDS[kind](4)
+    rounded = rounded_at_zero(instance)
+    no_units(rounded, 0)
+    core, cost = rounded.core, objective_if_sound(instance, rounded)
+    prices = np.random.default_rng(0).exponential(0.1, rounded.prices.shape)
+    prices[-1] = 0.0
+    for _ in range(8):
+        for improve in (
+            lambda: shift(core, np.ones(len(core.room), bool)),
+            lambda: exchange(core, prices),
+        ):
+            improve()
+            before, cost = cost, objective_if_sound(instance, rounded)
+            assert cost <= before + 1e-9 * abs(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_repair_does_not_harm(kind):
+    """Repair of what is repaired already is never worse."""
+    instance = KINDS[kind](6)
+    rounded = rounded_at_zero(instance)
+    repaired(rounded)
+    first = objective_if_sound(instance, rounded)
+    repaired(rounded)
+    assert objective_if_sound(instance, rounded) <= first + 1e-9 * abs(first)
+
+
+@pytest.mark.parametrize("kind", WITHOUT_BUDGETS)
+def test_no_unit_is_left_where_a_cheaper_option_has_room(kind):
+    """Shifts go on until none pays."""
+    rounded = rounded_at_zero(KINDS[kind](7))
+    repaired(rounded)
+    core = rounded.core
+    free = core.free()
+    i, k = np.nonzero(core.units)
+    fits = (core.use[i] <= free[core.region[i]]).all(2)
+    gain = np.where(fits, core.cost[i, k][:, None] - core.cost[i], 0.0)
+    assert gain.max() <= 1e-9 * np.abs(core.cost[i, k]).max()
+
+
+def test_two_full_regions_swap():
+    """Units that each prefer the other's full region change places."""
+    instance = Instance.from_arrays(
+        cost=[[1.0, 5.0], [5.0, 1.0]], use=[1.0, 1.0], capacity=[1.0, 1.0], unplaced=100.0
+    )
+    rounded = rounded_at_zero(instance)
+    core = rounded.core
+    core.units[:] = core.region == 1 - core.row[:, None]
+    assert rounded.objective() == 10.0
+    repaired(rounded)
+    assert objective_if_sound(instance, rounded) == 2.0
+
+
+def test_a_chain_through_full_regions():
+    """Room two moves away is found: one overloaded region, and a free one next to its neighbour."""
+    far = 1e3
+    cost = [[1.0, 1.0, far], [1.0, 1.0, far], [far, 1.0, 1.5]]
+    allowed = np.array(cost) < far
+    instance = Instance.from_arrays(
+        cost=cost, use=np.ones(3), capacity=np.ones(3), allowed=allowed, unplaced=100.0
+    )
+    rounded = rounded_at_zero(instance)
+    core = rounded.core
+    core.units[:] = core.region == np.array([0, 0, 1])[:, None]
+    repaired(rounded)
+    assert objective_if_sound(instance, rounded) == 3.5
+
+
+@pytest.mark.parametrize("budget", ["max_moves", "carbon_cap_kg"])
+def test_a_budget_of_zero_is_kept(budget):
+    """No move at all, no carbon at all: what is left runs where it is, or not at all."""
+    instance = random_instance(0, features={"moves", "counts"})
+    instance = replace(instance, policy=replace(instance.policy, **{budget: 0.0}))
+    rounded = rounded_at_zero(instance)
+    random_units(rounded, 0)
+    repaired(rounded)
+    objective_if_sound(instance, rounded)

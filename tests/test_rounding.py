@@ -1,0 +1,97 @@
+"""From the relaxed plan to whole units."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from cores import rounded_at_zero
+from instances import dense_instance, random_instance
+
+from jaxplace.instance import Instance
+from jaxplace.kernels import api as kernels
+from jaxplace.problem import Duals, compile_instance
+from jaxplace.relax.anneal import begin
+
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+KINDS: dict[str, Callable[[int], Instance]] = {
+    "every feature": lambda s: random_instance(s),
+    "no feature": lambda s: random_instance(s, features=()),
+    "more rows than a core": lambda s: random_instance(s, n=6000),
+    "dense": lambda s: dense_instance(s, n=40, m=8),
+    "dense, two resources": lambda s: dense_instance(s, n=40, m=8, resources=2),
+}
+
+
+def units(instance: Instance, seed: int) -> np.ndarray:
+    """[n, m + 1] whole units of the rounded plan, unplaced last."""
+    plan = rounded_at_zero(instance, seed=seed).assignment()
+    table = np.zeros((instance.rows, instance.regions + 1), np.int64)
+    np.add.at(table, (plan.row, plan.region), plan.count)
+    return table
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_are_kept(kind, seed):
+    """Every row's units are all there, before any repair, in sorted positive flows."""
+    instance = KINDS[kind](seed)
+    plan = rounded_at_zero(instance, seed=seed).assignment()
+    assert (plan.count > 0).all()
+    assert (np.diff(plan.row * (instance.regions + 2) + plan.region) > 0).all()
+    found = np.bincount(plan.row, plan.count, instance.rows)
+    np.testing.assert_array_equal(found, instance.count)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_objective_is_the_plan_s(kind):
+    """What the rounded plan says it costs is what its flows cost."""
+    from jaxplace import evaluate
+
+    instance = KINDS[kind](2)
+    rounded = rounded_at_zero(instance)
+    wanted = evaluate.totals(instance, rounded.assignment()).objective_usd
+    assert rounded.objective() == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_stay_near_what_the_relaxed_plan_has(seed):
+    """Rows of one size that hesitate alike: no region is off by more than a few units."""
+    n, m = 2000, 8
+    cost = np.repeat(np.random.default_rng(seed).uniform(1.0, 3.0, (4, m)), n // 4, axis=0)
+    instance = Instance.from_arrays(
+        cost=cost, use=np.ones(n), capacity=np.full(m, float(n)), unplaced=100.0
+    )
+    compiled = compile_instance(instance)
+    relaxation = begin(compiled.problem)
+    duals = Duals(np.zeros(compiled.problem.limit.shape, np.float32))
+    temperature = np.float32(relaxation.temperature)
+    response = kernels.respond(compiled.problem, duals, temperature)
+    expected = np.asarray(response.load)[:m, 0] * compiled.problem.scaling.use[0]
+    found = units(instance, seed).sum(0)
+    assert expected.min() > 50
+    independent = np.sqrt(expected * (1 - expected / n))  # the deviation of independent draws
+    np.testing.assert_array_less(np.abs(found[:m] - expected), 0.25 * independent + 2)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_a_row_s_parts_are_its_shares_to_within_a_unit(count):
+    """Many units of one row split as the relaxed plan does."""
+    m = 4
+    instance = Instance.from_arrays(
+        cost=np.tile([1.0, 1.0, 1.0, 1.0], (40, 1)),
+        use=np.ones(40),
+        capacity=np.full(m, 40.0 * count),
+        count=np.full(40, count),
+        unplaced=1e4,
+    )
+    found = units(instance, 0)
+    assert (np.abs(found[:, :m] - count / m) <= 1).all()
+
+
+def test_the_seed_moves_the_offset():
+    """The same seed gives the same units, another seed other ones, near the same sums."""
+    instance = dense_instance(0, n=40, m=8)
+    np.testing.assert_array_equal(units(instance, 1), units(instance, 1))
+    assert any((units(instance, 1) != units(instance, s)).any() for s in range(2, 6))
