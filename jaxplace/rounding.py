@@ -13,6 +13,7 @@ from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Problem
 from jaxplace.relax.anneal import Relaxation
 from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
+from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.core import Core, join, prefix
 
 
@@ -20,8 +21,10 @@ WINDOW = 12.0  # temperatures within which the second-best option makes a row un
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
+ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
 CHUNK = 16_000_000  # pairs whose reduced costs are on the host at a time
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
+HEAT = (64.0, 8.0, 1.0)  # temperatures at which the duals of the smaller rows settle
 SETTLED = 1e-3  # violation at which the duals of the smaller rows are near enough
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
@@ -72,8 +75,8 @@ def round_plan(
     """Whole units from the relaxed plan, the largest first.
 
     A large unit that lands on one side or the other leaves a region far from what the relaxed
-    plan had; so the rows are rounded by falling size, and after each size the duals settle
-    again for the smaller ones, which make up for it.
+    plan had; so the rows are rounded, and made to fit, by falling size, and after each size the
+    duals settle again for the smaller ones, which make up for it.
 
     Args:
         compiled: the problem.
@@ -98,17 +101,20 @@ def round_plan(
     cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
 
     kept = min(_wanted(problem, relaxation, index, candidates), instance.regions)
-    options = _Options(compiled, kept, seed, room, purse)
+    options = _Options(compiled, kept, seed)
     parts = []
     left = room, purse
     for stage, group in enumerate(groups := _by_size(problem, index)):
         part = options.round(relaxation, group)
+        part.room = left[0]
+        hair = relaxation.temperature * problem.scaling.cost
+        clear_overloads(part, _prices(compiled, relaxation), rise=hair / 100)
         parts.append(part)
-        left = left[0] - part.load(), left[1] - np.tensordot(part.units, part.toll, 2)
+        left = part.free(), left[1] - np.tensordot(part.units, part.toll, 2)
         if stage + 1 < len(groups):
             rest = np.concatenate(groups[stage + 1 :])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
-    core = join(parts)
+    core = join(parts, room, purse)
     prices = _prices(compiled, relaxation)
     return Rounded(instance, region, core, prices, float(cost @ count))
 
@@ -137,15 +143,17 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    now = ascent.settle(
-        part,
-        relaxation.point,
-        relaxation.temperature,
-        tolerance=SETTLED,
-        worth=np.inf,
-        report=lambda _: False,
-    )
-    return dataclasses.replace(relaxation, point=now.point)
+    point = relaxation.point
+    for heat in HEAT:
+        point = ascent.settle(
+            part,
+            point,
+            relaxation.temperature * heat,
+            tolerance=SETTLED,
+            worth=np.inf,
+            report=lambda _: False,
+        ).point
+    return dataclasses.replace(relaxation, point=point)
 
 
 @dataclass(frozen=True)
@@ -155,13 +163,10 @@ class _Options:
     compiled: Compiled
     candidates: int
     seed: int
-    room: np.ndarray
-    purse: np.ndarray
 
     def round(self, relaxation: Relaxation, index: np.ndarray) -> Core:
         """A core of some rows."""
         core, asked = _core(self.compiled, relaxation, index, self.candidates)
-        core.room, core.purse = self.room, self.purse
         spread = relaxation.temperature * self.compiled.problem.scaling.cost
         scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
         count = self.compiled.pairs.instance.count[core.row]
@@ -254,7 +259,7 @@ def _core(
         use=np.concatenate([use, np.zeros_like(use[:, :1])], 1),
         toll=np.concatenate([toll, np.zeros_like(toll[:, :1])], 1),
         guide=np.empty(0),
-        units=np.zeros((len(row), candidates + 1), np.int64),
+        units=np.zeros((len(row), region.shape[1] + 1), np.int64),
         room=np.empty(0),
         purse=np.empty(0),
     )
@@ -268,8 +273,13 @@ def _core(
 def _cheapest(
     problem: Problem, of: Constraints, relaxation: Relaxation, index: np.ndarray, candidates: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Regions [c, K] with the least reduced costs, in rising order, and those costs."""
+    """Regions [c, K] with the least reduced costs, in rising order, and those costs.
+
+    K is `candidates`, and a few regions with idle capacity.
+    """
     duals = of.duals(relaxation.point)
+    prices = relaxation.point[: problem.limit.size].reshape(problem.limit.shape)
+    idle = np.nonzero((prices[: problem.regions] == 0).all(1))[0]
     found = []
     step = max(CHUNK // len(problem.limit), 1)
     for start in range(0, max(len(index), 1), step):
@@ -278,6 +288,12 @@ def _cheapest(
         reduced = reduced[: len(part), : problem.regions]
         near = np.argpartition(reduced, candidates - 1, axis=1)[:, :candidates]
         value = np.take_along_axis(reduced, near, 1)
+        if len(idle):  # somewhere to go when all the near ones are full
+            kept = min(ESCAPES, len(idle))
+            far = idle[np.argpartition(reduced[:, idle], kept - 1, axis=1)[:, :kept]]
+            again = (far[:, :, None] == near[:, None]).any(2)
+            extra = np.where(again, np.inf, np.take_along_axis(reduced, far, 1))
+            near, value = np.hstack([near, far]), np.hstack([value, extra])
         order = np.lexsort((near, value), axis=1)
         found.append((np.take_along_axis(near, order, 1), np.take_along_axis(value, order, 1)))
     region, reduced = (np.concatenate([f[i] for f in found]) for i in (0, 1))

@@ -69,11 +69,11 @@ class Core:
         np.add.at(self.units, (row, target), t)
 
 
-def join(parts: list[Core]) -> Core:
-    """One core of the rows of several over the same room and purse."""
+def join(parts: list[Core], room: np.ndarray, purse: np.ndarray) -> Core:
+    """One core of the rows of several."""
     fields = ("row", "region", "cost", "use", "toll", "guide", "units")
     arrays = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
-    return Core(**arrays, room=parts[0].room, purse=parts[0].purse)
+    return Core(**arrays, room=room, purse=purse)
 
 
 def prefix(group: np.ndarray, values: np.ndarray) -> np.ndarray:
