@@ -21,7 +21,7 @@ from jaxplace.kernels import api as kernels
 from jaxplace.placement import Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import COLDEST, COOLING, Relaxation, anneal, begin
+from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, coldest
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import repair
 from jaxplace.rounding import Rounded, round_plan
@@ -101,7 +101,7 @@ class _Run:
             if self.late():
                 status = Status.time_limit
                 break
-            if state.temperature / COOLING < COLDEST:
+            if state.temperature / COOLING < coldest(state):
                 break
         with self.clock("certify"):
             duals = unscaled(compiled, state.best)

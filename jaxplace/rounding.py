@@ -11,7 +11,7 @@ from jaxplace.instance import NOWHERE, Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Problem
-from jaxplace.relax.anneal import Relaxation
+from jaxplace.relax.anneal import Relaxation, reanneal
 from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
 from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.core import Core, join, prefix
@@ -24,8 +24,6 @@ SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
 CHUNK = 16_000_000  # pairs whose reduced costs are on the host at a time
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
-HEAT = (64.0, 8.0, 1.0)  # temperatures at which the duals of the smaller rows settle
-SETTLED = 1e-3  # violation at which the duals of the smaller rows are near enough
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -143,17 +141,7 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    point = relaxation.point
-    for heat in HEAT:
-        point = ascent.settle(
-            part,
-            point,
-            relaxation.temperature * heat,
-            tolerance=SETTLED,
-            worth=np.inf,
-            report=lambda _: False,
-        ).point
-    return dataclasses.replace(relaxation, point=point)
+    return reanneal(part, relaxation, ascent)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""What every test shares: float64 on the device where a test asks for it."""
+"""What every test shares: shapes must match as written, and float64 where a test asks for it."""
 
 from collections.abc import Iterator
 
 import jax
 import pytest
+
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture

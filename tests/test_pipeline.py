@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,9 @@ def checked(instance: Instance, settings: Settings | None = None, **more: Any) -
     return placement
 
 
-def same_optimum(first: Placement, second: Placement, scale: float = 1.0, plus: float = 0.0) -> None:
+def same_optimum(
+    first: Placement, second: Placement, scale: float = 1.0, plus: float = 0.0
+) -> None:
     """Two placements of problems whose optima are `second = scale * first + plus`.
 
     Each one's bound holds for the other's plan, and the bounds agree.
@@ -270,9 +273,7 @@ EDGES: dict[str, Callable[[], Instance]] = {
     "a region of nothing": lambda: shaped(capacity=[0.0] + [9.0] * (M - 1)),
     "some use nothing": lambda: shaped(use=np.arange(N) % 2.0),
     "costs of both signs": lambda: shaped(cost=np.linspace(-5.0, 5.0, N * M).reshape(N, M)),
-    "one dear pair": lambda: shaped(
-        cost=np.where(np.arange(N * M) == 77, 1e9, 1.0).reshape(N, M)
-    ),
+    "one dear pair": lambda: shaped(cost=np.where(np.arange(N * M) == 77, 1e9, 1.0).reshape(N, M)),
     "constant costs": lambda: shaped(cost=np.full((N, M), 1e6), unplaced=2e6),
     "zero costs and penalties": lambda: shaped(cost=np.zeros((N, M)), unplaced=0.0),
     "penalties below costs": lambda: shaped(unplaced=0.5),
@@ -306,7 +307,9 @@ def test_unservable_rows_beside_huge_penalties():
     allowed = np.ones((N, M), bool)
     allowed[:5] = False
     penalty = np.where(np.arange(N) < 5, 1e12, 100.0)
-    found = checked(shaped(allowed=allowed, unplaced=penalty, capacity=np.full(M, 99.0))).certificate
+    found = checked(
+        shaped(allowed=allowed, unplaced=penalty, capacity=np.full(M, 99.0))
+    ).certificate
     assert found.unservable == 5
     assert found.gap <= 1e-3
 
@@ -354,9 +357,9 @@ def test_progress_tells_of_every_checkpoint():
     shown: list[Checkpoint] = []
     placement = checked(DENSE, progress=shown.append)
     assert tuple(shown) == placement.trace
-    assert all(a.elapsed_s <= b.elapsed_s for a, b in zip(shown, shown[1:], strict=False))
+    assert all(a.elapsed_s <= b.elapsed_s for a, b in pairwise(shown))
     plans = [point.plan for point in shown if point.plan is not None]
-    assert all(later <= first for first, later in zip(plans, plans[1:], strict=False))
+    assert all(later <= first for first, later in pairwise(plans))
     final = placement.certificate
     assert plans[-1] + final.unservable_usd == pytest.approx(final.objective_usd)
 

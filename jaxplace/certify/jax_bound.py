@@ -124,7 +124,7 @@ def _block(tables: _Tables, rows: _Rows, has: _Has) -> tuple[jax.Array, jax.Arra
     if has.size:
         factor = pick(tables.use_factor, rows.workload)
         for r in range(rows.use.shape[1]):
-            ok &= rows.use[:, r, None] * factor <= tables.capacity[r]
+            ok &= rows.use[:, r, None] * factor <= tables.capacity[r][None]
     best = jnp.min(jnp.where(ok, usd, jnp.inf), axis=1)
     return best, jnp.sum(ok, dtype=jnp.int32)
 

@@ -14,18 +14,21 @@ import numpy as np
 
 from jaxplace.kernels import api as kernels
 from jaxplace.problem import Problem
-from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled
+from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
 from jaxplace.relax.sampling import sample
 
 
 HOTTEST = 1.0  # in units of the problem's cost scale: the spread of a typical row's costs
-COLDEST = 1e-5  # float32 reduced costs tell nothing apart below
+COLDEST = 1e-5  # in the same units
+FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 4.0
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 64  # of the first sample, at least
 GROWTH = 16  # from one sample to the next
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
+REHEAT = 8.0  # steps of the temperature after a change of the problem
+MILD = 0.1  # violation from which a temperature's optimum is near
 TOLERANCE = 3e-3  # violation at which a temperature is settled
 
 
@@ -91,10 +94,38 @@ def anneal(
             state, stopped = _settle(level, state, ascent, watch, aim)
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
-            if state.regret <= aim or thin or state.temperature / COOLING < COLDEST:
+            if state.regret <= aim or thin or state.temperature / COOLING < coldest(state):
                 break
             state = replace(state, temperature=state.temperature / COOLING)
     return state
+
+
+def reanneal(problem: Problem, start: Relaxation, ascent: AbstractAscent) -> Relaxation:
+    """Duals of a changed problem at the same temperature, heated as far as the change asks for.
+
+    Args:
+        problem: the relaxation's problem with other rows or limits.
+        start: duals from before the change.
+        ascent: the method at one temperature.
+    """
+    of = Constraints.of(problem)
+    ladder = [start.temperature]
+    while ladder[-1] * REHEAT <= HOTTEST:
+        response = respond(problem, of, start.point, ladder[-1])
+        if of.violation(response, start.point) <= MILD:
+            break
+        ladder.append(ladder[-1] * REHEAT)
+    point = start.point
+    for temperature in reversed(ladder):
+        point = ascent.settle(
+            problem, point, temperature, tolerance=TOLERANCE, worth=np.inf, report=lambda _: False
+        ).point
+    return replace(start, point=point)
+
+
+def coldest(state: Relaxation) -> float:
+    """The temperature below which float32 does not tell reduced costs apart."""
+    return max(COLDEST, FLOAT32 * float(np.abs(state.point).max(initial=0.0)))
 
 
 def _levels(problem: Problem, seed: int) -> list[Problem]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from instances import FEATURES, dense_instance, random_instance
+from instances import dense_instance, random_instance
 
 from jaxplace import evaluate, runtime
 from jaxplace.instance import DenseTerms, Instance, Terms
@@ -19,14 +19,15 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 
 class Backend(NamedTuple):
-    """The three operations, each called as `kernels.api`'s are."""
+    """The operations, each called as `kernels.api`'s are."""
 
     respond: Callable
     curvature: Callable
     best_regions: Callable
+    reduced_costs: Callable
 
 
-BACKENDS = {"xla": Backend(api.respond, api.curvature, api.best_regions)}
+BACKENDS = {"xla": Backend(api.respond, api.curvature, api.best_regions, api.reduced_costs)}
 
 
 def _counted(instance: Instance) -> Instance:
@@ -81,11 +82,15 @@ class Point:
         compiled = compile_instance(KINDS[kind](seed))
         rng = np.random.default_rng(seed)
         problem = compiled.problem
-        capacity = rng.exponential(0.5, problem.limit.shape) * (rng.random(problem.limit.shape) < 0.8)
+        capacity = rng.exponential(0.5, problem.limit.shape) * (
+            rng.random(problem.limit.shape) < 0.8
+        )
         capacity = capacity.astype(np.float32)
         on = np.isfinite(problem.budgets)
         budgets = np.array([0.3, 0.7], np.float32)
-        duals = Duals(capacity, *(b if is_on else None for b, is_on in zip(budgets, on, strict=True)))
+        duals = Duals(
+            capacity, *(b if is_on else None for b, is_on in zip(budgets, on, strict=True))
+        )
         regions = problem.regions
         return cls(compiled, duals, capacity[:regions].astype(float), budgets * on.astype(float))
 
@@ -132,7 +137,9 @@ def oracle(point: Point, temperature: float, capacity: Any = None, budgets: Any 
     budget = np.array([(placed * part.move).sum(), (placed * part.kg).sum()])
     budget *= np.isfinite(problem.budgets)
     doubt = 1 - (share**2).sum(1)
-    return Plan(count @ value, count @ best[:, 0], count @ (share * worth).sum(1), load, budget, doubt)
+    return Plan(
+        count @ value, count @ best[:, 0], count @ (share * worth).sum(1), load, budget, doubt
+    )
 
 
 @pytest.fixture(params=BACKENDS)
@@ -234,6 +241,17 @@ def test_best_regions_are_the_first_of_the_sorted(backend, kind, k):
     for i in range(n):
         assert len(set(region[i, known[i]])) == known[i].sum()
     assert (reduced[:, 1:] >= reduced[:, :-1]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reduced_costs_are_the_whole_matrix(backend, kind):
+    """Every pair's reduced cost, inf where not allowed and at padding regions."""
+    point = Point.of(kind)
+    problem = point.compiled.problem
+    found = np.asarray(backend.reduced_costs(problem, point.duals))[: problem.size]
+    wanted = options(point, point.capacity, point.budgets)[:, :-1]
+    np.testing.assert_allclose(found[:, : problem.regions], wanted, rtol=1e-5, atol=1e-5)
+    assert np.isinf(found[:, problem.regions :]).all()
 
 
 def test_equal_regions_come_by_index(backend):

@@ -106,7 +106,9 @@ def test_uses_of_all_sizes():
     """Uses and costs over six orders of magnitude."""
     rng = np.random.default_rng(3)
     size = 10 ** rng.uniform(-3, 3, 40)
-    instance = simple(costs() * size[:, None], size, np.full(8, size.sum() / 10), unplaced=20 * size)
+    instance = simple(
+        costs() * size[:, None], size, np.full(8, size.sum() / 10), unplaced=20 * size
+    )
     instance = replace(
         instance, terms=DenseTerms(instance.terms.cost, np.ones((40, 8), bool), None)
     )
