@@ -12,6 +12,7 @@ from jaxplace.problem.ranks import exact_ranks
 from jaxplace.shapes import bucket, pad, region_bucket, row_bucket
 
 
+LARGEST = 1e30  # penalties above it, in the problem's scale, are as good as infinite
 NEVER = np.iinfo(np.int32).max  # a rank that no budget reaches
 SMALLEST_SCALE = 1e-6  # rows that use (almost) nothing still need a temperature above 0
 PROBES = 1024  # rows whose spread of costs sets the scale of the costs
@@ -203,4 +204,6 @@ def _narrow(values: np.ndarray) -> np.ndarray:
     """The kernels' types: float32, int32, bool."""
     if values.dtype == bool:
         return values
-    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32)
+    if np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.int32)
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float32)

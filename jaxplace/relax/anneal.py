@@ -28,7 +28,9 @@ GROWTH = 16  # from one sample to the next
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
+LEAST_HEAT = 2  # such steps at least
 MILD = 0.1  # violation from which a temperature's optimum is near
+CLOSE = 1e-3  # violation at which a changed problem is settled
 TOLERANCE = 3e-3  # violation at which a temperature is settled
 
 
@@ -111,14 +113,14 @@ def reanneal(problem: Problem, start: Relaxation, ascent: AbstractAscent) -> Rel
     of = Constraints.of(problem)
     ladder = [start.temperature]
     while ladder[-1] * REHEAT <= HOTTEST:
-        response = respond(problem, of, start.point, ladder[-1])
-        if of.violation(response, start.point) <= MILD:
-            break
         ladder.append(ladder[-1] * REHEAT)
+        response = respond(problem, of, start.point, ladder[-1])
+        if len(ladder) > LEAST_HEAT and of.violation(response, start.point) <= MILD:
+            break
     point = start.point
     for temperature in reversed(ladder):
         point = ascent.settle(
-            problem, point, temperature, tolerance=TOLERANCE, worth=np.inf, report=lambda _: False
+            problem, point, temperature, tolerance=CLOSE, worth=np.inf, report=lambda _: False
         ).point
     return replace(start, point=point)
 
@@ -131,8 +133,11 @@ def coldest(state: Relaxation) -> float:
 def _levels(problem: Problem, seed: int) -> list[Problem]:
     """Growing samples, then the problem itself."""
     rng = np.random.default_rng(seed)
-    weight = np.asarray(problem.rows.weight[: problem.size], np.float64)
-    mass = weight * np.asarray(problem.rows.scale[: problem.size], np.float64)
+    weight, scale = (
+        np.asarray(values)[: problem.size].astype(np.float64)
+        for values in (problem.rows.weight, problem.rows.scale)
+    )
+    mass = weight * scale
     size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
     levels = []
     while size * 4 <= problem.size:
@@ -172,7 +177,7 @@ def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) ->
         state,
         point=now.point,
         regret=float(response.regret) + of.idle(response, now.point),
-        doubt=float((problem.rows.weight > 0) @ response.doubt),
+        doubt=float(np.asarray(response.doubt)[np.asarray(problem.rows.weight) > 0].sum()),
         violation=now.violation,
         steps=state.steps + now.steps,
     )

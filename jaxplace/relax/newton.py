@@ -23,9 +23,11 @@ from jaxplace.relax.sampling import sample
 
 SWEEPS = 12  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
+CURVATURE_NOISE = 3e-6  # of the largest curvature
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 RADIUS = 4.0  # temperatures that a dual may move in a first step
-PATIENCE = 6  # steps in which the violation must halve
+PATIENCE = 5  # steps in which the value must rise by more than
+NEGLIGIBLE = 1e-6  # of itself
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 LONGEST = 1e5  # temperatures, in any step
 
@@ -60,7 +62,9 @@ def trial_point(
     """
     diagonal = jnp.diagonal(matrix)
     flat = jnp.abs(gradient) / jnp.maximum(reach, 1e-300)  # curvature at which `reach` is the step
-    system = matrix + jnp.diag(damping * (diagonal + 1e-2 * flat) + 1e-9 * (diagonal.max() + 1e-9))
+    # float32 sums leave the matrix indefinite by about their rounding
+    floor = CURVATURE_NOISE * diagonal.max() + 1e-18
+    system = matrix + jnp.diag(damping * (diagonal + 1e-2 * flat) + floor)
     low, high = jnp.maximum(-point, -reach), reach
 
     def solve(free: jax.Array, step: jax.Array) -> jax.Array:
@@ -117,11 +121,12 @@ class Newton(AbstractAscent):
         height = float(response.value) - of.limit @ point
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
-        lately = [now.violation]
+        heights = [height]
         while now.steps < self.max_steps and not report(now):
-            stuck = len(lately) > PATIENCE and lately[-1] > 0.5 * min(lately[:-PATIENCE])
+            stuck = height - heights[0] <= NEGLIGIBLE * abs(height) and len(heights) > PATIENCE
             if of.settled(now.response, now.point, tolerance, worth) or stuck:
                 break
+            heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
             matrix = kernels.curvature(sample, of.duals(now.point), jnp.float32(temperature))
             gradient = jnp.asarray(of.taken(now.response) - of.limit)
@@ -131,7 +136,7 @@ class Newton(AbstractAscent):
                 response = respond(problem, of, there, temperature)
                 rise = float(response.value) - of.limit @ there - height
                 promised = float(trial.promised)
-                if rise < 0.25 * promised:
+                if not rise >= 0.25 * promised or promised <= 0:
                     damping = damping * 4
                 elif rise > 0.75 * promised:
                     damping = max(damping / 4, 1e-9)
@@ -148,16 +153,16 @@ class Newton(AbstractAscent):
             reach = _adapt(reach, step, wrong / size, unit=unit, trusted=trusted)
             height += rise
             now = Settled(there, response, of.violation(response, there), now.steps + 1)
-            lately.append(now.violation)
         return now
 
     def _curved(self, problem: Problem, response: Response) -> Problem:
         """The rows that carry the curvature: those in doubt, drawn by how much if too many."""
         if problem.size <= self.curvature_rows // 4:
             return problem
-        weight = np.asarray(problem.rows.weight[: problem.size], np.float64)
-        scale = np.asarray(problem.rows.scale[: problem.size], np.float64)
-        doubt = np.asarray(response.doubt[: problem.size])
+        weight, scale, doubt = (
+            np.asarray(values)[: problem.size].astype(np.float64)
+            for values in (problem.rows.weight, problem.rows.scale, response.doubt)
+        )
         index = np.nonzero(doubt > DOUBTFUL)[0]
         mass = (weight * scale * doubt)[index]
         boost = np.ones(len(index))

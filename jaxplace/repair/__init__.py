@@ -26,6 +26,8 @@ def repair(core: Core, prices: np.ndarray, *, rise: float, deadline: float, enou
         deadline: `time.perf_counter` after which improving stops; feasibility comes first.
         enough: gains per round below this end the search [USD].
     """
+    if not len(core.row):
+        return
     clear_overloads(core, prices, rise=rise)
     keep_budgets(core)
     cost = core.objective()

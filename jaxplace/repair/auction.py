@@ -25,6 +25,8 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
         prices: [m + 1, R] USD per use to start from, the relaxation's duals; 0 at m.
         rise: least rise of a price in a round, USD per mean use of a unit.
     """
+    if not len(core.row):
+        return
     prices = prices.copy()
     mean_use = np.maximum(core.use.mean((0, 1)), 1e-300)
     tolerance = TINY * np.where(np.isfinite(core.room), np.abs(core.room), 0.0) + 1e-12 * mean_use

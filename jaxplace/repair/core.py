@@ -70,10 +70,17 @@ class Core:
 
 
 def join(parts: list[Core], room: np.ndarray, purse: np.ndarray) -> Core:
-    """One core of the rows of several."""
-    fields = ("row", "region", "cost", "use", "toll", "guide", "units")
-    arrays = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
-    return Core(**arrays, room=room, purse=purse)
+    """One core of the rows of several; shorter lists of options are padded before "unplaced"."""
+    width = max(p.region.shape[1] for p in parts)
+    fills = {"region": len(room) - 1, "cost": np.inf, "use": 0, "toll": 0, "guide": np.inf, "units": 0}
+
+    def padded(part: Core, name: str) -> np.ndarray:
+        values = getattr(part, name)
+        gap = np.full((len(values), width - values.shape[1], *values.shape[2:]), fills[name])
+        return np.concatenate([values[:, :-1], gap.astype(values.dtype), values[:, -1:]], 1)
+
+    arrays = {name: np.concatenate([padded(p, name) for p in parts]) for name in fills}
+    return Core(row=np.concatenate([p.row for p in parts]), **arrays, room=room, purse=purse)
 
 
 def prefix(group: np.ndarray, values: np.ndarray) -> np.ndarray:
