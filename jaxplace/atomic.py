@@ -62,8 +62,9 @@ def check_target(out: Path, *, marker: str, harmless: Iterable[str] = (".hydra",
         )
         if foreign:
             shown = ", ".join(repr(name) for name in foreign[:3])
+            held = "1 entry" if len(foreign) == 1 else f"{len(foreign):,} entries"
             raise InputError(
-                f"`out={out}` holds {len(foreign)} entries and no earlier run ({shown}). "
+                f"`out={out}` holds {held} and no earlier run ({shown}). "
                 "Name a new or empty folder, or that of an earlier run"
             )
     there = next(p for p in (target, *target.parents) if p.exists())

@@ -29,7 +29,7 @@ def solve(words: list[str], folder: Path | None) -> int:
         runtime.device_name(settings.device)  # say so before the tables are read
     spent, clock = {}, time.perf_counter()
     with console.Progress() as progress:
-        source = Path(options.scenario) if options.scenario else demo_folder()
+        source = demo_folder() if _is_demo(options.scenario) else Path(options.scenario)
         progress.stage(f"Reading {console.printable(source)}")
         scenario = load_scenario(source)
         spent["load"], clock = time.perf_counter() - clock, time.perf_counter()
@@ -59,6 +59,11 @@ def solve(words: list[str], folder: Path | None) -> int:
     else:
         console.show(done, target)
     return 0 if done.certificate.gap <= settings.gap_target else 1
+
+
+def _is_demo(scenario: str | None) -> bool:
+    """Whether the bundled demo is meant: by default, or by its name if no such folder is there."""
+    return scenario is None or (scenario == config.DEMO and not Path(scenario).exists())
 
 
 def generate(words: list[str], folder: Path | None) -> int:

@@ -31,12 +31,19 @@ from jaxplace.settings import Device, Settings
 
 GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
 PATHS = frozenset({"scenario", "out"})  # taken as they are: no quoting of commas or braces
+DEMO = "demo"  # name of the bundled scenario
+ALIKE = 0.6  # how much a word must resemble a name to be taken for a slip
 
 
 def _mutable(frozen: type, name: str) -> type:
-    """A twin of a frozen dataclass: Hydra cannot compose into a frozen one."""
+    """A twin of a frozen dataclass, with its checks: Hydra cannot compose into a frozen one."""
     fields = [(f.name, f.type, field(default=f.default)) for f in dataclasses.fields(frozen)]
-    return dataclasses.make_dataclass(name, fields, namespace={"__doc__": frozen.__doc__})
+
+    def check(self: Any) -> None:
+        frozen(**vars(self))
+
+    namespace = {"__doc__": frozen.__doc__, "__post_init__": check}
+    return dataclasses.make_dataclass(name, fields, namespace=namespace)
 
 
 PolicySchema = _mutable(Policy, "PolicySchema")
@@ -47,7 +54,7 @@ class SolveConfig(Settings):
     """Options of `solve`.
 
     Attributes:
-        scenario: folder of tables; null: the bundled demo scenario.
+        scenario: folder of tables; demo or null: the bundled demo scenario.
         hour: the hour of `signals` to plan, such as 2022-07-01T12:00 (UTC); null: its first.
         out: folder for the results; null: a new one under `outputs/`, named by date and time.
         json: print summary.json to stdout instead of the table.
@@ -113,6 +120,13 @@ def groups(command: str) -> list[str]:
     return list(GROUPS) if command == "solve" else []
 
 
+def chosen(command: str, group: str) -> str | None:
+    """The file of a group that a command takes unless told otherwise."""
+    listed: Any = OmegaConf.load(conf_folder() / f"{command}.yaml")
+    entries = [entry for entry in listed.defaults if not isinstance(entry, str)]
+    return next((entry[group] for entry in entries if group in entry), None)
+
+
 def load(command: str, words: list[str], folder: Path | None = None) -> tuple[Any, DictConfig]:
     """The command's settings, and the whole composed config with Hydra's own part.
 
@@ -122,27 +136,63 @@ def load(command: str, words: list[str], folder: Path | None = None) -> tuple[An
         folder: a folder laid out like `conf/` that is looked through as well (`--config-dir`).
 
     Raises:
-        InputError: an unknown key, a wrong type, a value out of range, a missing file; all
-            faults of keys and ranges at once.
+        InputError: unknown keys, wrong types, values out of range, missing files; all at once.
     """
     schema = schema_of(command)
     known = options(schema)
-    words = [_literal(word) for word in words]
-    _check_keys(command, words, known)
+    words, faults = _check_keys(command, [_literal(word) for word in words], known)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"`--config-dir {folder}` is not a folder. Name one like conf/", *faults)
     if folder is not None:
-        if not folder.is_dir():
-            raise InputError(f"`--config-dir {folder}` is not a folder. Name one like conf/")
         words = [*words, f"hydra.searchpath=[{_quoted('file://' + str(folder.resolve()))}]"]
     store = ConfigStore.instance()
     store.store(name=f"{command}_schema", node=schema)
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name=command):
-            whole = compose(command, words, return_hydra_config=True)
-            built = OmegaConf.to_object(_own_part(whole))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(_in_words(error, known, words)) from error
+    whole = _compose(command, words, known, faults)
+    own = _own_part(whole)
+    for option in known:
+        value = OmegaConf.select(own, option.key)
+        if isinstance(value, str) and not value.strip():
+            faults.append(
+                f"`{option.key}=` is empty. Give a value, or leave the option out. "
+                f"It is: {option.meaning}"
+            )
+    built = _build(own, known, words, faults)
+    if faults:
+        raise InputError(*faults)
     return built, whole
+
+
+def _compose(command: str, words: list[str], known: list[Option], faults: list[str]) -> DictConfig:
+    """The whole config; a word that Hydra refuses is added to the faults and left out."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3", job_name=command):
+        while True:
+            try:
+                return compose(command, words, return_hydra_config=True)
+            except (HydraException, OmegaConfBaseException) as error:
+                key, fault = _in_words(error, known, words)
+                faults.append(fault)
+                rest = [word for word in words if word.partition("=")[0] != key]
+                if rest == words:  # the fault is in a file, so there is nothing to go on with
+                    raise InputError(*faults) from error
+                words = rest
+
+
+def _build(own: DictConfig, known: list[Option], words: list[str], faults: list[str]) -> Any:
+    """The command's settings; values out of range are added to the faults, branch by branch."""
+    for branch in [key for key in own if OmegaConf.is_dict(own[key])]:
+        try:
+            OmegaConf.to_object(own[branch])
+        except InputError as error:
+            faults += error.faults
+            own[branch] = OmegaConf.structured(OmegaConf.get_type(own[branch]))
+    try:
+        return OmegaConf.to_object(own)
+    except InputError as error:
+        faults += error.faults
+        return None
+    except OmegaConfBaseException as error:
+        raise InputError(*faults, _in_words(error, known, words)[1]) from error
 
 
 def run_folder(whole: DictConfig) -> Path:
@@ -198,26 +248,31 @@ def _literal(word: str) -> str:
     return f"{key}={_quoted(os.path.expanduser(value))}"
 
 
-def _check_keys(command: str, words: list[str], known: list[Option]) -> None:
-    """Refuse what is no override or names no option, with the nearest one there is."""
+def _check_keys(command: str, words: list[str], known: list[Option]) -> tuple[list[str], list[str]]:
+    """The words that name an option, and what is wrong with the others."""
     keys = [option.key for option in known]
     branches = {key.rpartition(".")[0] for key in keys} - {""}
-    faults = []
+    good: list[str] = []
+    faults: list[str] = []
     for word in words:
         try:
             override = OverridesParser.create().parse_override(word)
         except HydraException:
-            faults.append(_unreadable(word))
+            faults.append(_unreadable(word, keys))
             continue
         key = override.key_or_group
         if override.is_sweep_override():
             faults.append(f"`{word}`: a list of values cannot be swept over; quote it if it is one")
         elif override.is_delete():
             faults.append(f"`{word}`: an option cannot be removed. Leave it out")
-        elif key in groups(command) and not isinstance(override.value(), str):
+        elif key in groups(command) and _is_none(command, key, override.value()):
+            good = [w for w in good if w.partition("=")[0] != key]  # Hydra cannot be told so
+        elif key in groups(command) and not (
+            override.value() and isinstance(override.value(), str)
+        ):
             faults.append(f"`{word}`: name one of {', '.join(choices(key))}")
         elif key not in keys and key not in groups(command) and not key.startswith("hydra."):
-            near = difflib.get_close_matches(key, [*keys, *groups(command)], 1, 0.5)
+            near = difflib.get_close_matches(key, [*keys, *groups(command)], 1, ALIKE)
             hint = f"Did you mean `{near[0]}`?" if near else ""
             if key in branches:
                 hint = f"Name one of its options, such as `{key}.{_first_below(key, keys)}`."
@@ -225,8 +280,14 @@ def _check_keys(command: str, words: list[str], known: list[Option]) -> None:
                 f"`{key}` is no option of `jaxplace {command}`. {hint} "
                 f"`jaxplace {command} --help` lists them".replace(".  ", ". ")
             )
-    if faults:
-        raise InputError(*faults)
+        else:
+            good.append(word)
+    return good, faults
+
+
+def _is_none(command: str, group: str, value: object) -> bool:
+    """Whether no file of the group is asked for, and none is needed."""
+    return value is None and chosen(command, group) is None
 
 
 def _first_below(branch: str, keys: list[str]) -> str:
@@ -234,16 +295,18 @@ def _first_below(branch: str, keys: list[str]) -> str:
     return next(k for k in keys if k.startswith(branch + ".")).removeprefix(branch + ".")
 
 
-def _unreadable(word: str) -> str:
+def _unreadable(word: str, keys: list[str]) -> str:
     """The message for a word that is no override."""
+    if "=" not in word and "scenario" in keys and (word == DEMO or Path(word).is_dir()):
+        return f"`{word}`: options are written as `key=value`. Did you mean `scenario={word}`?"
     if "=" not in word:
         return f"`{word}`: options are written as `key=value`, such as `gap_target=1e-3`"
     key, _, value = word.partition("=")
     return f"`{word}`: the value cannot be read. Quote it: \"{key}='{value}'\""
 
 
-def _in_words(error: Exception, known: list[Option], words: list[str]) -> str:
-    """What Hydra or OmegaConf refused, in the words of this program."""
+def _in_words(error: Exception, known: list[Option], words: list[str]) -> tuple[str, str]:
+    """The key that Hydra or OmegaConf refused ("" if unknown) and why, in words of this program."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, OmegaConfBaseException):
         inner = inner.__cause__ or inner.__context__
@@ -254,11 +317,12 @@ def _in_words(error: Exception, known: list[Option], words: list[str]) -> str:
         given = next((w.partition("=")[2] for w in words if w.partition("=")[0] == key), None)
         came = "" if given is None else f" Got {given}."
         kind = " or ".join(option.choices) or option.kind
-        return f"`{key}` must be of type {kind}.{came} It is: {option.meaning}"
+        return key, f"`{key}` must be of type {kind}.{came} It is: {option.meaning}"
     missing = re.search(r"'(\w+)/([^']+)'", lines[0])
     if missing and missing[1] in GROUPS:
         group, name = missing.groups()
-        near = difflib.get_close_matches(name, choices(group), 1, 0.5)
+        near = difflib.get_close_matches(name, choices(group), 1, ALIKE)
         hint = f" Did you mean `{near[0]}`?" if near else ""
-        return f"`{group}={name}`: no such {group}.{hint} There are {', '.join(choices(group))}"
-    return " ".join(line.strip() for line in lines if line.strip())
+        listed = ", ".join(choices(group))
+        return group, f"`{group}={name}`: no such {group}.{hint} There are {listed}"
+    return "", " ".join(line.strip() for line in lines if line.strip())

@@ -5,12 +5,12 @@ plain lines, never wrapped or cut.  Ids from tables are shown with control chara
 none can steer the terminal.
 """
 
+import math
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -18,11 +18,22 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxplace.placement import Checkpoint, Placement
-from jaxplace.report.words import LABELS, number, percent, savings, whole
+from jaxplace.report.words import (
+    BINDING,
+    LABELS,
+    Grade,
+    binding,
+    grade,
+    number,
+    percent,
+    savings,
+    whole,
+)
 
 
 PIPE_WIDTH = 110  # columns assumed where there is no terminal to ask
-TOP_REGIONS = 5
+LINE_EVERY_S = 1.0  # in a pipe
+COLOURS = {Grade.good: "green", Grade.warn: "yellow", Grade.bad: "red"}
 
 
 def printable(value: object) -> str:
@@ -57,13 +68,16 @@ def checkpoint_line(point: Checkpoint) -> str:
 class Progress:
     """Shows a solve's checkpoints on stderr; pass it as `solve(..., progress=...)`.
 
-    A context manager: on a terminal it keeps one line up to date, elsewhere it writes a line each.
+    A context manager: on a terminal it keeps one line up to date; elsewhere it writes at most a
+    line a second, each change of stage, and the last checkpoint.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._live: Live | None = None
         self._spinner = Spinner("dots", text="")
+        self._written: Checkpoint | None = None
+        self._held: Checkpoint | None = None  # came too soon after the last line
 
     def __enter__(self) -> "Progress":
         if self._stream.isatty():
@@ -87,6 +101,9 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        if self._held is not None:
+            self._write(checkpoint_line(self._held))
+            self._held = None
 
     def stage(self, text: str) -> None:
         """Name what goes on before there are checkpoints."""
@@ -102,11 +119,21 @@ class Progress:
 
     def __call__(self, point: Checkpoint) -> None:
         """Show a checkpoint."""
-        line = checkpoint_line(point)
-        if self._live is None:
-            self._write(line)
+        if self._live is not None:
+            text = Text(checkpoint_line(point), overflow="ellipsis", no_wrap=True)
+            self._spinner.update(text=text)
+        elif self._due(point):
+            self._write(checkpoint_line(point))
+            self._written, self._held = point, None
         else:
-            self._spinner.update(text=Text(line, overflow="ellipsis", no_wrap=True))
+            self._held = point
+
+    def _due(self, point: Checkpoint) -> bool:
+        """Whether a log should have this checkpoint now; an earlier time is a new solve's."""
+        last = self._written
+        if last is None or point.stage != last.stage:
+            return True
+        return not 0 <= point.elapsed_s - last.elapsed_s < LINE_EVERY_S
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
@@ -119,7 +146,7 @@ def show(placement: Placement, out: Path, stream: TextIO | None = None) -> None:
     for title, table in (
         ("Saved against", _savings(placement)),
         ("Cost", _cost(placement)),
-        ("Regions where one more unit of capacity would save most", _regions(placement)),
+        (BINDING, _regions(placement)),
     ):
         if table is not None:
             parts += [Text(), Text(title, style="bold"), table]
@@ -143,12 +170,14 @@ def _grid(*right: bool) -> Table:
 def _verdict(placement: Placement) -> Text:
     """The certificate in a line, and the status in another."""
     proof = placement.certificate
-    head = (
-        f"Feasible, within {percent(proof.gap)} of the best possible plan"
-        if proof.feasible
-        else "Not feasible: " + "; ".join(map(printable, proof.violations))
-    )
-    text = Text(head, style="bold green" if proof.feasible else "bold red")
+    slack = proof.objective_usd - proof.lower_bound_usd
+    far = percent(proof.gap) if math.isfinite(proof.gap) else f"{number(slack)} USD"
+    head = {
+        Grade.good: f"Feasible, within {far} of the best possible plan",
+        Grade.warn: f"Feasible, gap target missed: within {far} of the best possible plan",
+        Grade.bad: "Not feasible: " + "; ".join(map(printable, proof.violations)),
+    }[grade(placement)]
+    text = Text(head, style=f"bold {COLOURS[grade(placement)]}")
     return text.append(f"\n{placement.status.value}", style="not bold default")
 
 
@@ -196,21 +225,18 @@ def _cost(placement: Placement) -> Table:
 
 
 def _regions(placement: Placement) -> Table | None:
-    """Where capacity binds hardest: the largest dual times capacity."""
-    instance, duals = placement.instance, placement.duals.capacity
-    worth = duals * instance.capacity
-    order = np.argsort(-worth, axis=None, kind="stable")[:TOP_REGIONS]
-    picked = [np.unravel_index(k, worth.shape) for k in order if worth.flat[k] > 0]
+    """Where capacity binds: the largest duals of each resource."""
+    picked = binding(placement)
     if not picked:
         return None
+    instance, duals = placement.instance, placement.duals.capacity
     table = _grid(False, False, True, True)
     table.add_row("region", "resource", "used", "dual, USD per unit")
     for j, r in picked:
-        room = instance.capacity[j, r]
         table.add_row(
             printable(instance.region_id[j]),
-            instance.resources[r],
-            percent(placement.certificate.load[j, r] / room),
+            printable(instance.resources[r]),
+            percent(placement.certificate.load[j, r] / instance.capacity[j, r]),
             number(float(duals[j, r])),
         )
     return table

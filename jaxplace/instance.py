@@ -54,7 +54,7 @@ class Policy:
                 continue
             if not np.isfinite(value) or value < 0:
                 faults.append(f"`policy.{name}` must be a finite number >= 0. Got {value}")
-        if not faults and self.headroom >= 1:
+        if np.isfinite(self.headroom) and self.headroom >= 1:
             faults.append(f"`policy.headroom` must be below 1. Got {self.headroom}")
         if faults:
             raise InputError(*faults)

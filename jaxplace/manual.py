@@ -3,7 +3,7 @@
 import inspect
 import textwrap
 
-from jaxplace.options import Option, options
+from jaxplace.options import Option, options, typed
 
 
 EXAMPLES = {
@@ -58,7 +58,9 @@ def page(command: str, what: str) -> str:
     lines = [f"jaxplace {command}: {what}", "", f"usage: jaxplace {command} [key=value ...]", ""]
     for group in config.groups(command):
         names = ", ".join(config.choices(group))
-        lines += _entry(f"{group}=NAME", f"options from conf/{group}/NAME.yaml: {names}")
+        default = typed(config.chosen(command, group))
+        text = f"options from conf/{group}/NAME.yaml: {names} (default {default})"
+        lines += _entry(f"{group}=NAME", text)
     schema = config.schema_of(command)
     own = inspect.get_annotations(schema)  # the command's own options before what it inherits
 

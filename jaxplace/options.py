@@ -85,5 +85,6 @@ def _meanings(schema: type) -> dict[str, str]:
     for owner in reversed(schema.__mro__):
         _, _, text = inspect.cleandoc(owner.__doc__ or "").partition("Attributes:\n")
         for name, meaning in re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", text, re.MULTILINE):
-            found[name] = " ".join(meaning.split()).removesuffix(".")
+            text = re.sub(r"\bNone\b", "null", " ".join(meaning.split()))  # as it is typed
+            found[name] = text.removesuffix(".")
     return found

@@ -215,7 +215,7 @@ def summary(placement: Placement) -> dict[str, Any]:
             "kwh": proof.kwh,
             "carbon_kg": proof.carbon_kg,
             "budget_duals": {"moves": placement.duals.moves, "carbon": placement.duals.carbon},
-            "baselines": placement.baselines,
+            "baselines": {k: _counted(v) for k, v in placement.baselines.items()},
             "certificate": {
                 "feasible": proof.feasible,
                 "violations": list(proof.violations),
@@ -240,6 +240,11 @@ def summary(placement: Placement) -> dict[str, Any]:
             "notes": list(instance.notes),
         }
     )
+
+
+def _counted(figures: Mapping[str, float]) -> dict[str, float]:
+    """A baseline's figures, its counts as integers."""
+    return {k: round(v) if k in ("unplaced", "moves") else v for k, v in figures.items()}
 
 
 def _plain(value: Any) -> Any:

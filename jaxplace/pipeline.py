@@ -21,7 +21,7 @@ from jaxplace.kernels import api as kernels
 from jaxplace.placement import Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, coldest
+from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import repair
 from jaxplace.rounding import Rounded, round_plan
@@ -32,7 +32,7 @@ from jaxplace.status import Status
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
-WARM = 1 / 64  # temperature at which a warm start begins
+FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
@@ -88,11 +88,11 @@ class _Run:
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
         assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
         status = Status.stalled
-        for attempt in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS):
             with self.clock("relax"):
                 state = self.relax(compiled, state, REGRET * goal / TIGHTEN**attempt)
             with self.clock("round"):
-                rounded = self.round(compiled, state, goal)
+                rounded = self.round(compiled, state, goal, attempt)
             if rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
@@ -100,8 +100,6 @@ class _Run:
                 break
             if self.late():
                 status = Status.time_limit
-                break
-            if state.temperature / COOLING < coldest(state):
                 break
         with self.clock("certify"):
             duals = unscaled(compiled, state.best)
@@ -145,22 +143,26 @@ class _Run:
         """The method that the settings ask for."""
         return choose(self.settings.solver, duals=compiled.problem.limit.size)
 
-    def round(self, compiled: Compiled, state: Relaxation, goal: float) -> Rounded:
-        """Whole units, made feasible, then cheaper."""
+    def round(
+        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int
+    ) -> Rounded:
+        """Whole units, made feasible, then cheaper; each attempt draws anew."""
         rounded = round_plan(
             compiled,
             state,
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
-            seed=self.settings.seed,
+            seed=self.settings.seed + attempt,
         )
         hair = state.temperature * compiled.problem.scaling.cost
+        scale = abs(self.bound(compiled, state))
         repair(
             rounded.core,
             rounded.prices,
             rise=1e-2 * hair,
             deadline=self.started + self.settings.time_limit_s,
-            enough=ENOUGH * goal * abs(rounded.objective()),
+            enough=ENOUGH * goal * scale,
+            worth=goal / 4 * scale,
         )
         return rounded
 
@@ -233,12 +235,12 @@ def warm(compiled: Compiled, placement: Placement) -> Relaxation:
     point = begin(problem).point
     m, scaling = problem.regions, problem.scaling
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-    capacity[:m] = placement.duals.capacity * scaling.use / scaling.cost
+    capacity[:m] = placement.duals.capacity / scaling.duals(np.ones_like(scaling.use))
     on = np.isfinite(problem.budgets)
     point[problem.limit.size :] = (
         np.array([placement.duals.moves, placement.duals.carbon])[on] / scaling.cost
     )
-    return dataclasses.replace(begin(problem), point=point, best=point, temperature=WARM)
+    return resume(problem, point)
 
 
 def unscaled(compiled: Compiled, point: np.ndarray) -> Duals:

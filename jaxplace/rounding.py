@@ -24,6 +24,7 @@ SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
 CHUNK = 16_000_000  # pairs whose reduced costs are on the host at a time
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
+COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -100,8 +101,8 @@ def round_plan(
 
     kept = min(_wanted(problem, relaxation, index, candidates), instance.regions)
     options = _Options(compiled, kept, seed)
-    parts = []
-    left = room, purse
+    prices = _prices(compiled, relaxation)
+    parts, left = [], (room, purse)
     for stage, group in enumerate(groups := _by_size(problem, index)):
         part = options.round(relaxation, group)
         part.room = left[0]
@@ -113,7 +114,6 @@ def round_plan(
             rest = np.concatenate(groups[stage + 1 :])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
     core = join(parts, room, purse)
-    prices = _prices(compiled, relaxation)
     return Rounded(instance, region, core, prices, float(cost @ count))
 
 
@@ -122,9 +122,12 @@ def _by_size(problem: Problem, index: np.ndarray) -> list[np.ndarray]:
     size = np.asarray(problem.rows.scale)[index]
     if not len(index):
         return [index]
-    level = np.floor(np.log(size.max() / size) / np.log(STEP)).astype(int)
-    level = np.minimum(level, STAGES - 1)
-    groups = [index[level == s] for s in range(STAGES)]
+    # many rows make up for each other; the duals need to settle less often
+    wide = 1 + (len(index) > COARSE_ROWS)
+    level = np.floor(np.log(size.max() / size) / np.log(STEP**wide)).astype(int)
+    stages = STAGES // wide
+    level = np.minimum(level, stages - 1)
+    groups = [index[level == s] for s in range(stages)]
     return [g for g in groups if len(g)]
 
 

@@ -83,10 +83,10 @@ def compile_seconds() -> float:
 _listening = False
 
 
-def _on_event(event: str, seconds: float, **_: object) -> None:
+def _on_event(event: str, duration_secs: float, **_: object) -> None:
     global _compiled_s
     if event in COMPILE_EVENTS:
-        _compiled_s += seconds
+        _compiled_s += duration_secs
 
 
 def device_name(device: Device = Device.auto) -> str:
@@ -117,7 +117,16 @@ def _no_gpu(device: Device, why: str) -> str:
 
 
 def peak_rss_bytes() -> int:
-    """Most memory that this process has held so far [bytes]."""
+    """Most memory that this process has held so far [bytes].
+
+    Linux hands `ru_maxrss` on to whatever a process starts, so a run started by a larger program
+    would report that one's peak; VmHWM begins anew with the program.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024  # in KiB
+    except (OSError, ValueError, IndexError):
+        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts KiB
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_help_lists_options_with_units_and_defaults(capsys):
     assert "carbon-aware" in text
 
 
+def test_help_speaks_as_it_is_typed(capsys):
+    """None is written as null, and the policy that is taken by default is named."""
+    for command in ("solve", "generate"):
+        call(command, "--help")
+        text = " ".join(capsys.readouterr().out.split())
+        assert "None" not in text
+        assert ("resilient (default default)" in text) == (command == "solve")
+
+
 def test_version(capsys):
     """--version prints one line."""
     assert call("--version") == 0
@@ -75,7 +85,14 @@ def test_version(capsys):
         (("solve", "gap_targt=1"), "Did you mean `gap_target`"),
         (("solve", "--fast"), "is no flag"),
         (("solve", "--config-dir"), "needs a folder"),
-        (("solve", "scenario=nowhere"), "nowhere"),
+        (("solve", "scenario=nowhere"), "nowhere is not a folder"),
+        (("solve", "scenario=/dev/null"), "/dev/null is not a folder"),
+        (("solve", "scenario="), "`scenario=` is empty"),
+        (("solve", "out="), "`out=` is empty"),
+        (("solve", "demo"), "Did you mean `scenario=demo`"),
+        (("solve", "device=tpu"), "`device` must be of type auto or cpu or gpu. Got tpu"),
+        (("solve", "scenario=demo", "hour=1999-01-01T00:00"), "1999-01-01T00:00"),
+        (("solve", "policy.headroom=1.5", "policy.move_usd=-1", "gap_target=2"), "gap_target"),
         (("completion", "tcsh"), "bash, zsh, fish"),
         (("generate",), "`out` is missing"),
     ],
@@ -263,6 +280,34 @@ def test_bad_scenario_writes_nothing(word, tiny, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     assert os.listdir(tmp_path) == ["taken"]
     assert os.listdir(tmp_path / "taken") == ["photo.jpg"]
+
+
+def test_unreadable_scenarios_write_nothing(tiny, tmp_path, capsys):
+    """A folder without tables, or with a truncated one: exit code 2 and no new folder."""
+    (tmp_path / "empty").mkdir()
+    assert call("solve", "scenario=empty") == 2
+    assert "requests" in capsys.readouterr().err
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny, broken)
+    (broken / "regions.csv").unlink()
+    (broken / "regions.parquet").write_bytes(b"PAR1")
+    assert call("solve", "scenario=broken", "out=run") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "regions" in err
+    assert "Traceback" not in err
+    assert sorted(os.listdir(tmp_path)) == ["broken", "empty"]
+
+
+def test_demo_is_a_name(tiny, tmp_path, capsys):
+    """`scenario=demo` is the bundled one, unless a folder of that name is here."""
+    bundled = str(Path(cli.__file__).parent / "demo")
+    for word in ("scenario=demo", "scenario=null"):
+        assert call("solve", word, "hour=1999-01-01T00:00") == 2
+        assert f"Reading {bundled}" in capsys.readouterr().err
+    shutil.copytree(tiny, tmp_path / "demo")
+    assert call("solve", "scenario=demo", "hour=1999-01-01T00:00") == 2
+    assert "Reading demo" in capsys.readouterr().err
 
 
 def test_gap_missed_is_1(tiny, monkeypatch):

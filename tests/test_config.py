@@ -88,6 +88,12 @@ def test_paths_are_taken_as_they_are(path):
         ("device=tpu", "auto or cpu or gpu"),
         ("policy=carbon", "Did you mean `carbon-aware`"),
         ("policy=null", "name one of"),
+        ("policy=", "name one of"),
+        ("experiment=", "name one of"),
+        ("policy=green", "no such policy. There are"),
+        ("scenario=", "`scenario=` is empty"),
+        ("hour=''", "`hour=` is empty"),
+        ("demo", "Did you mean `scenario=demo`"),
         ("solver=1", "such as `solver."),
         ("~seed", "cannot be removed"),
         ("hour=a,b", "cannot be swept"),
@@ -112,6 +118,34 @@ def test_all_faults_at_once():
     """Unknown keys are reported together, and so are values out of range."""
     assert len(refused("a=1", "b=2")) == 2
     assert len(refused("gap_target=-1", "time_limit_s=0")) == 2
+
+
+def test_all_kinds_of_faults_at_once():
+    """Keys, types, files and ranges, of every branch, are reported together."""
+    words = ["policy.headroom=1.5", "policy.move_usd=-1", "gap_target=2"]
+    faults = "\n".join(refused(*words))
+    assert all(key in faults for key in ("policy.headroom", "policy.move_usd", "gap_target"))
+    words = ["a=1", "seed=x", "policy=green", "hour=", "solver.max_steps=0", "policy.headroom=1"]
+    assert len(refused(*words)) == 6
+
+
+def test_policy_collects_its_faults():
+    """From Python, too, a policy names everything that is wrong with it."""
+    with pytest.raises(InputError) as caught:
+        Policy(headroom=1.5, move_usd=-1.0, max_moves=math.inf)
+    assert len(caught.value.faults) == 3
+    with pytest.raises(InputError) as caught:
+        Policy(headroom=math.inf)
+    assert len(caught.value.faults) == 1
+
+
+def test_no_experiment():
+    """`experiment=null`, the default that --help shows, can be typed, and takes one back."""
+    plain, _ = config.load("solve", [])
+    assert config.load("solve", ["experiment=null"])[0] == plain
+    words = ["experiment=demo-carbon", "experiment=null"]
+    assert config.load("solve", words)[0] == plain
+    assert config.chosen("solve", "policy") == "default"
 
 
 def test_own_folder(tmp_path):

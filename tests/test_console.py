@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from jaxplace import console
 from jaxplace.placement import Checkpoint
+from jaxplace.status import Status
 
 
 class Terminal(io.StringIO):
@@ -29,18 +31,36 @@ def shown(placement):
     return stream.getvalue()
 
 
-def test_progress_in_a_pipe_is_a_line_each():
-    """One plain line per checkpoint, without escapes."""
+def logged(*points):
+    """The lines that a pipe gets for these checkpoints."""
     stream = io.StringIO()
     with console.Progress(stream) as progress:
-        progress.stage("Reading")
-        progress(POINT)
-        progress(replace(POINT, bound=None, plan=None))
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 3
-    assert "gap 50 %" in lines[1]
-    assert "n/a" in lines[2]
+        for point in points:
+            progress(point)
     assert "\x1b" not in stream.getvalue()
+    return stream.getvalue().splitlines()
+
+
+def test_progress_in_a_pipe_is_plain():
+    """Plain lines without escapes; what is not known yet is n/a."""
+    lines = logged(POINT, replace(POINT, stage="repaired", bound=None))
+    assert len(lines) == 2
+    assert "gap 50 %" in lines[0]
+    assert "n/a" in lines[1]
+
+
+def test_progress_in_a_pipe_is_a_line_a_second():
+    """A log gets a line a second, each change of stage, and the last checkpoint."""
+    points = [replace(POINT, elapsed_s=0.05 * k, step=k) for k in range(50)]
+    stages = [replace(POINT, elapsed_s=2.5, stage=s, step=50) for s in ("repaired", "relax")]
+    end = [replace(POINT, elapsed_s=2.6, step=60), replace(POINT, elapsed_s=2.7, step=61)]
+    steps = [line.split("step ")[1].split()[0] for line in logged(*points, *stages, *end)]
+    assert steps == ["0", "20", "40", "50", "50", "61"]
+
+
+def test_progress_of_a_second_solve_starts_anew():
+    """A checkpoint of an earlier time belongs to another solve, and is shown."""
+    assert len(logged(replace(POINT, elapsed_s=90.0), POINT)) == 2
 
 
 def test_progress_on_a_terminal_is_live(monkeypatch):
@@ -74,6 +94,37 @@ def test_table_names_the_figures():
         assert name in text
     assert "…" not in text
     assert "\x1b" not in text
+
+
+def test_binding_regions_fall_by_the_dual_shown():
+    """The duals in the table fall within each resource, whatever the capacities are."""
+    found = placements.placement()
+    lines = shown(found).split("save most\n")[1].split("\n\n")[0].splitlines()[1:]
+    assert len(lines) == 10
+    for resource in found.instance.resources:
+        duals = [float(line.split()[-1]) for line in lines if line.split()[1] == resource]
+        column = found.duals.capacity[:, found.instance.resources.index(resource)]
+        assert duals == sorted(duals, reverse=True)
+        assert duals[0] == pytest.approx(column.max(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("status", "gap", "wanted"),
+    [
+        (Status.converged, 4e-4, "Feasible, within 0.04 % of"),
+        (Status.time_limit, 4e-4, "Feasible, gap target missed: within 0.04 % of"),
+        (Status.stalled, math.inf, "Feasible, gap target missed: within 2 USD of"),
+    ],
+)
+def test_verdict_says_whether_the_target_was_reached(status, gap, wanted):
+    """The first line tells a missed gap target; without a gap it gives dollars."""
+    found = placements.placement()
+    proof = replace(found.certificate, gap=gap)
+    if math.isinf(gap):
+        proof = replace(proof, objective_usd=0.0, lower_bound_usd=-2.0)
+    text = shown(replace(found, status=status, certificate=proof))
+    assert text.startswith(wanted)
+    assert f"status {status.name}" in text
 
 
 def test_ids_cannot_steer_the_terminal():

@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -127,11 +130,51 @@ def test_summary_is_complete_and_plain(placement):
     assert figures["size"]["requests"] == 60
 
 
-def test_infinite_gap_is_null():
-    """A gap of an infeasible plan is null, never a bare Infinity."""
+def test_what_is_not_finite_is_null():
+    """Infinities and NaN are null in the file, wherever they stand; the gap of 0 USD is one."""
     found = placements.placement()
-    broken = replace(found.certificate, gap=float("inf"), feasible=False, violations=("over",))
-    assert replace(found, certificate=broken).summary["gap"] is None
+    proof = replace(found.certificate, objective_usd=0.0, lower_bound_usd=-1.0, gap=float("inf"))
+    rule = {"objective_usd": np.float64("nan"), "kwh": 1.0, "unplaced": 2.0, "moves": 3.0}
+    figures = replace(found, certificate=proof, baselines={"nearest": rule}).summary
+    assert figures["gap"] is None
+    assert figures["baselines"]["nearest"]["objective_usd"] is None
+    assert "Infinity" not in output.to_json(figures)
+    assert "NaN" not in output.to_json(figures)
+
+
+def test_baselines_count_in_integers():
+    """Units are whole in summary.json."""
+    rule = {"objective_usd": 1.0, "kwh": 1.0, "carbon_kg": 1.0, "unplaced": 2.0, "moves": 3.0}
+    text = output.to_json(replace(placements.placement(), baselines={"stay": rule}).summary)
+    assert '"unplaced": 2,' in text
+    assert '"moves": 3\n' in text
+
+
+def test_peak_memory_is_this_process():
+    """The peak is above what runs now and below what the machine has."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        now = int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0.9 * now <= placements.placement().summary["peak_rss_bytes"] < total
+
+
+def test_peak_memory_is_not_the_starters():
+    """A program started by a large one does not report that one's memory."""
+    ballast = np.ones(400 << 17)  # 400 MiB
+    code = "from jaxplace import runtime; print(runtime.peak_rss_bytes())"
+    env = {**os.environ, "PYTHONPATH": str(Path(output.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
+    )
+    assert 1 << 20 < int(done.stdout) < ballast.nbytes
+
+
+def test_refusal_counts_entries(tmp_path):
+    """One foreign file is an entry, two are entries."""
+    for count, wanted in ((1, "holds 1 entry and"), (2, "holds 2 entries and")):
+        (tmp_path / f"{count}.jpg").write_text("")
+        with pytest.raises(InputError, match=wanted):
+            output.check_target(tmp_path)
 
 
 def test_save_is_deterministic_and_complete(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from jaxplace import report
 from jaxplace.report import charts, tables, words, world
+from jaxplace.status import Status
 
 
 VOID = {"meta", "input", "br", "link", "img"}
@@ -138,6 +139,42 @@ def test_infeasible_plan_says_so():
     text = report.statement(replace(found, certificate=broken))
     assert text == "This plan breaks the rules: 3 capacities exceeded."
     assert "Not feasible" in report.render(replace(found, certificate=broken))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_badge_is_green_only_at_the_target(status):
+    """A feasible plan whose gap missed the target has an amber badge that says so."""
+    page = report.render(replace(placements.placement(), status=status))
+    reached = status is Status.converged
+    assert ('class="badge good"' in page) == reached
+    assert ('class="badge warn">Feasible, gap target missed (gap 0.04 %)' in page) != reached
+
+
+def test_binding_regions_fall_by_the_dual():
+    """Each resource's regions come by falling dual; those without capacity are left out."""
+    found = placements.placement()
+    duals, capacity = found.duals.capacity.copy(), found.instance.capacity.copy()
+    duals[3], capacity[3] = 9.0, 0.0
+    case = replace(found.instance, capacity=capacity)
+    found = replace(found, instance=case, duals=replace(found.duals, capacity=duals))
+    picked = words.binding(found)
+    assert [r for _, r in picked] == sorted(r for _, r in picked)
+    for r in range(2):
+        shown = [duals[j, r] for j, k in picked if k == r]
+        assert shown == sorted(np.delete(duals[:, r], 3), reverse=True)[: len(shown)]
+        assert min(shown) > 0
+    page = report.render(found)
+    checked(page)
+    assert page.count(words.BINDING) == 2  # its heading and its label
+
+
+def test_no_gap_where_the_objective_is_zero():
+    """An objective of 0 above a negative bound has a slack and no share."""
+    found = placements.placement()
+    proof = replace(found.certificate, objective_usd=0.0, lower_bound_usd=-2.0, gap=np.inf)
+    found = replace(found, certificate=proof, status=Status.stalled)
+    assert "at most 2 USD could still be saved" in report.statement(found)
+    assert "inf" not in re.findall(r'class="badge[^<]*', report.render(found))[0]
 
 
 def test_savings_put_the_nearest_first():

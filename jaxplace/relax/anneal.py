@@ -19,6 +19,7 @@ from jaxplace.relax.sampling import sample
 
 
 HOTTEST = 1.0  # in units of the problem's cost scale: the spread of a typical row's costs
+WARM = 1 / 64  # where a start from known duals begins
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 4.0
@@ -65,6 +66,17 @@ def begin(problem: Problem) -> Relaxation:
     """A relaxation that knows nothing yet."""
     q = problem.limit.size + int(np.isfinite(problem.budgets).sum())
     return Relaxation(np.zeros(q), np.zeros(q), -np.inf, HOTTEST, np.inf, np.inf, np.inf, 0, False)
+
+
+def resume(problem: Problem, point: np.ndarray) -> Relaxation:
+    """A relaxation that starts from known duals, at the coldest temperature that they fit."""
+    of, temperature = Constraints.of(problem), WARM
+    while temperature < HOTTEST:
+        response = respond(problem, of, point, temperature)
+        if of.violation(response, point) <= MILD:
+            break
+        temperature = min(temperature * REHEAT, HOTTEST)
+    return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
 def anneal(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -11,12 +10,21 @@ from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 
 
+SHORTER = 12  # halvings of a step before the memory is dropped, and then before giving up
+ARMIJO = 1e-4  # share of the promised rise that a step must bring
+PATIENCE = 25  # steps in which the value must rise by more than
+NEGLIGIBLE = 1e-6  # of itself
+
+
 @dataclass(frozen=True)
 class FirstOrder(AbstractAscent):
-    """Limited-memory BFGS on the square roots of the duals, which keeps them >= 0.
+    """Limited-memory BFGS, projected on duals >= 0.
+
+    Duals are scaled by the square root of what bounds their curvature, load over temperature.
+    Duals at 0 that would fall further are held, so that the memory is of the free ones.
 
     Attributes:
-        max_steps: passes over the rows at one temperature, >= 1.
+        max_steps: steps at one temperature, >= 1; each is one pass over the rows, or a few.
         memory: pairs of steps and gradients that are kept, >= 1.
     """
 
@@ -35,4 +43,56 @@ class FirstOrder(AbstractAscent):
     ) -> Settled:
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)
-        raise NotImplementedError
+        response = respond(problem, of, point, temperature)
+        now = Settled(point, response, of.violation(response, point), 0)
+        bend = np.maximum(of.taken(response), 0.1 * np.maximum(of.limit, 0)) * of.unit
+        stretch = np.sqrt(np.maximum(bend, 1e-6 * of.total) / temperature)
+        method = optax.scale_by_lbfgs(self.memory)
+        memory = method.init(jnp.asarray(point * stretch))
+        heights = [self._height(of, now)]
+        while now.steps < self.max_steps and not report(now):
+            stuck = heights[-1] - heights[0] <= NEGLIGIBLE * abs(heights[-1])
+            if of.settled(now.response, now.point, tolerance, worth):
+                break
+            if stuck and len(heights) > PATIENCE:
+                break
+            slope = (of.taken(now.response) - of.limit) / stretch
+            slope = np.where((now.point > 0) | (slope > 0), slope, 0.0)
+            step, memory = method.update(
+                jnp.asarray(-slope), memory, jnp.asarray(now.point * stretch)
+            )
+            found = self._search(problem, of, now, temperature, stretch, -np.asarray(step), slope)
+            if found is None:  # the memory misleads: once more along the slope itself
+                memory = method.init(jnp.asarray(now.point * stretch))
+                found = self._search(problem, of, now, temperature, stretch, slope, slope)
+            if found is None:
+                break
+            now = found
+            heights = [*heights[-PATIENCE:], self._height(of, now)]
+        return now
+
+    @staticmethod
+    def _height(of: Constraints, now: Settled) -> float:
+        return float(now.response.value) - float(of.limit @ now.point)
+
+    def _search(
+        self,
+        problem: Problem,
+        of: Constraints,
+        now: Settled,
+        temperature: float,
+        stretch: np.ndarray,
+        direction: np.ndarray,
+        slope: np.ndarray,
+    ) -> Settled | None:
+        """The first of ever shorter projected steps along `direction` that brings its rise."""
+        height = self._height(of, now)
+        for halving in range(SHORTER):
+            target = np.maximum(now.point + direction / stretch * 0.5**halving, 0.0)
+            target = target.astype(np.float32).astype(np.float64)
+            promised = float(slope @ ((target - now.point) * stretch))
+            response = respond(problem, of, target, temperature)
+            there = Settled(target, response, of.violation(response, target), now.steps + 1)
+            if promised > 0 and self._height(of, there) - height >= ARMIJO * promised:
+                return there
+        return None

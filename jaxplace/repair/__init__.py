@@ -7,16 +7,25 @@ import numpy as np
 from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.budgets import keep_budgets
 from jaxplace.repair.core import Core
-from jaxplace.repair.improve import exchange, shift
+from jaxplace.repair.improve import exchange, reinsert, shift
 
 
 __all__ = ["Core", "repair"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60
+RETRIES = 8  # of putting badly placed units where they belong
 
 
-def repair(core: Core, prices: np.ndarray, *, rise: float, deadline: float, enough: float) -> None:
+def repair(
+    core: Core,
+    prices: np.ndarray,
+    *,
+    rise: float,
+    deadline: float,
+    enough: float,
+    worth: float,
+) -> None:
     """Make the core's plan feasible, then cheaper while that pays.
 
     Args:
@@ -25,11 +34,30 @@ def repair(core: Core, prices: np.ndarray, *, rise: float, deadline: float, enou
         rise: least rise of a price in the auction [USD per mean use].
         deadline: `time.perf_counter` after which improving stops; feasibility comes first.
         enough: gains per round below this end the search [USD].
+        worth: badly placed units that lose less than this in all are left where they are [USD].
     """
     if not len(core.row):
         return
-    clear_overloads(core, prices, rise=rise)
-    keep_budgets(core)
+
+    def settle() -> float:
+        clear_overloads(core, prices, rise=rise)
+        keep_budgets(core)
+        return _improve(core, prices, deadline, enough)
+
+    cost = settle()
+    for _ in range(RETRIES):
+        before = core.units.copy()
+        if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
+            break
+        retried = settle()
+        if retried > cost - enough:
+            core.units[:] = before
+            break
+        cost = retried
+
+
+def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> float:
+    """Shifts and exchanges while they pay; the objective."""
     cost = core.objective()
     for _ in range(EXCHANGES):
         watched = np.ones(len(core.room), bool)
@@ -41,3 +69,4 @@ def repair(core: Core, prices: np.ndarray, *, rise: float, deadline: float, enou
         before, cost = cost, core.objective()
         if not made or before - cost < enough or time.perf_counter() > deadline:
             break
+    return cost

@@ -13,6 +13,7 @@ from jaxplace.repair.core import Core, prefix
 
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
+WORST = 0.5  # of what badly placed units lose: those that are put back first
 SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
 
@@ -103,6 +104,28 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     i, k, source = i[e], k[e], source[e]
     target = core.region[i, to]
     return _match(core, i, k, to, source, target, free)
+
+
+def reinsert(core: Core, prices: np.ndarray, *, worth: float) -> bool:
+    """Put the units that fare worst at the duals where they belong, full or not.
+
+    The auction that must follow lets others make room, and may move a large unit for many small
+    ones, which neither a shift nor an exchange does.
+
+    Returns:
+        Whether any were moved: not if all together lose no more than `worth` [USD].
+    """
+    i, k = np.nonzero(core.units)
+    asked = core.guide[i] + np.einsum("ekr,ekr->ek", core.use[i], prices[core.region[i]])
+    best = asked.argmin(1)
+    entry = np.arange(len(i))
+    loss = (asked[entry, k] - asked[entry, best]) * core.units[i, k]
+    if loss.sum() <= worth:
+        return False
+    order = np.argsort(-loss, kind="stable")
+    worst = order[: 1 + np.searchsorted(np.cumsum(loss[order]), WORST * loss.sum())]
+    core.move(i[worst], k[worst], best[worst], core.units[i[worst], k[worst]])
+    return True
 
 
 def _match(

@@ -11,7 +11,7 @@ from jaxplace.placement import Placement
 from jaxplace.report import charts, tables, world
 from jaxplace.report.svg import tag, text
 from jaxplace.report.tables import timings
-from jaxplace.report.words import number, percent, savings, statement, whole
+from jaxplace.report.words import BINDING, Grade, grade, number, percent, savings, statement, whole
 
 
 __all__ = ["TIMINGS_SLOT", "render", "savings", "statement", "timings"]
@@ -31,7 +31,9 @@ def render(placement: Placement) -> str:
         + _section("saved", "Saved", tables.comparison(placement))
         + _map(placement)
         + _section("cost", "Cost", charts.cost_bars(placement))
-        + _section("regions", "Regions", _about_duals() + tables.regions(placement))
+        + _section(
+            "regions", "Regions", _about_duals() + _binding(placement) + tables.regions(placement)
+        )
         + _section(
             "solve",
             "How the solve went",
@@ -63,9 +65,13 @@ def _section(name: str, title: str, content: str) -> str:
 def _head(placement: Placement, title: str) -> str:
     """Title and the verdict beside it."""
     proof, instance = placement.certificate, placement.instance
-    good = proof.feasible
-    verdict = f"Feasible, gap {percent(proof.gap)}" if good else "Not feasible"
-    badge = tag("span", verdict, class_="badge good" if good else "badge bad")
+    mark = grade(placement)
+    verdict = {
+        Grade.good: f"Feasible, gap {percent(proof.gap)}",
+        Grade.warn: f"Feasible, gap target missed (gap {percent(proof.gap)})",
+        Grade.bad: "Not feasible",
+    }[mark]
+    badge = tag("span", verdict, class_=f"badge {mark.value}")
     # names of resources are columns' names, so they are escaped like everything else
     size = (
         f"{whole(len(instance.request_id))} requests, {whole(proof.units)} units, "
@@ -142,6 +148,12 @@ def _about_duals() -> str:
         "where there is room to spare.",
         class_="muted",
     )
+
+
+def _binding(placement: Placement) -> str:
+    """Where capacity binds, if anywhere."""
+    table = tables.binding(placement)
+    return tag("h3", BINDING) + table + tag("h3", "All regions") if table else ""
 
 
 def _input(placement: Placement) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxplace.placement import Placement
 from jaxplace.report.svg import tag, text
-from jaxplace.report.words import number, percent, savings, whole
+from jaxplace.report.words import BINDING, binding as most_wanted, number, percent, savings, whole
 
 
 MOST_ROWS = 4000  # regions listed; the rest is in regions.parquet
@@ -112,6 +112,30 @@ def comparison(placement: Placement) -> str:
         )
     table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows))
     return _scroll(table, "Savings against the baselines")
+
+
+def binding(placement: Placement) -> str:
+    """The largest duals of each resource, or "" where there is room everywhere."""
+    picked = most_wanted(placement)
+    if not picked:
+        return ""
+    instance, load = placement.instance, placement.certificate.load
+    names = ("Region", "Resource", "Used", "Dual, USD per unit")
+    head = "".join(
+        tag("th", n, scope="col", class_="right" if k > 1 else None) for k, n in enumerate(names)
+    )
+    rows = "".join(
+        tag(
+            "tr",
+            tag("th", text(instance.region_id[j]), scope="row")
+            + tag("td", text(instance.resources[r]), class_="left")
+            + tag("td", percent(load[j, r] / instance.capacity[j, r]))
+            + tag("td", number(float(placement.duals.capacity[j, r]))),
+        )
+        for j, r in picked
+    )
+    table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), id="binding")
+    return _scroll(table, BINDING)
 
 
 def pairs(items: dict[str, object]) -> str:

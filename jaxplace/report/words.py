@@ -1,9 +1,13 @@
 """Numbers and sentences of the report, the same on the console and on the page."""
 
+import enum
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from jaxplace.placement import Placement
+from jaxplace.status import Status
 
 
 LABELS = {
@@ -19,6 +23,36 @@ BASELINES = {
     "greedy": "greedy cheapest",
     "stay": "staying put",
 }
+BINDING = "Regions where one more unit of capacity would save most"
+TOP_REGIONS = 5  # of each resource
+TOP_ROWS = 15  # of all resources
+
+
+class Grade(enum.Enum):
+    """How a plan stands: proven as good as asked, feasible only, or not even that."""
+
+    good = "good"
+    warn = "warn"
+    bad = "bad"
+
+
+def grade(placement: Placement) -> Grade:
+    """The plan's grade; `Status.converged` says that the gap asked for was reached."""
+    if not placement.certificate.feasible:
+        return Grade.bad
+    return Grade.good if placement.status is Status.converged else Grade.warn
+
+
+def binding(placement: Placement) -> list[tuple[int, int]]:
+    """(region, resource) of the largest duals, falling within each resource.
+
+    Duals of different resources have different units, so they are never compared.  Regions
+    without capacity are left out: nobody is allowed there.
+    """
+    duals = np.where(placement.instance.capacity > 0, placement.duals.capacity, 0.0)
+    most = max(1, min(TOP_REGIONS, TOP_ROWS // max(1, duals.shape[1])))
+    order = np.argsort(-duals, axis=0, kind="stable")[:most]
+    return [(int(j), r) for r in range(duals.shape[1]) for j in order[:, r] if duals[j, r] > 0]
 
 
 @dataclass(frozen=True)
@@ -104,10 +138,11 @@ def statement(placement: Placement) -> str:
     if not proof.feasible:
         return "This plan breaks the rules: " + "; ".join(proof.violations) + "."
     slack = max(0.0, proof.objective_usd - proof.lower_bound_usd)
+    share = f" ({percent(proof.gap)})" if math.isfinite(proof.gap) else ""
     text = (
         f"This plan costs {number(proof.objective_usd, 6)} USD, and no plan for these tables can "
-        f"cost less than {number(proof.lower_bound_usd, 6)} USD: at most {number(slack, 3)} USD "
-        f"({percent(proof.gap)}) could still be saved. All {whole(proof.units)} units are "
+        f"cost less than {number(proof.lower_bound_usd, 6)} USD: at most {number(slack, 3)} USD"
+        f"{share} could still be saved. All {whole(proof.units)} units are "
         "accounted for, at regions that the rules allow and within every capacity and budget. "
     )
     if proof.unservable:
