@@ -143,9 +143,7 @@ class _Run:
         """The method that the settings ask for."""
         return choose(self.settings.solver, duals=compiled.problem.limit.size)
 
-    def round(
-        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int
-    ) -> Rounded:
+    def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
         rounded = round_plan(
             compiled,

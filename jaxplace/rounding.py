@@ -19,6 +19,7 @@ from jaxplace.repair.core import Core, join, prefix
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
+COARSE_STEPS = 6  # of the ascent at one temperature, for such a core
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
@@ -144,6 +145,8 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
+    if len(rest) > COARSE_ROWS:  # no single row matters so much
+        ascent = dataclasses.replace(ascent, max_steps=min(ascent.max_steps, COARSE_STEPS))
     return reanneal(part, relaxation, ascent)
 
 
@@ -172,9 +175,7 @@ def _others(rows: np.ndarray, size: int) -> np.ndarray:
     return np.nonzero(rest)[0]
 
 
-def _load(
-    compiled: Compiled, row: np.ndarray, region: np.ndarray, count: np.ndarray
-) -> np.ndarray:
+def _load(compiled: Compiled, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
     """[m, R] use of rows of the instance at their regions; -1 takes nothing."""
     on = region >= 0
     use = compiled.pairs.use(row[on], region[on]) * count[on, None]
@@ -215,7 +216,7 @@ def _undecided(compiled: Compiled, first: np.ndarray, margin: np.ndarray) -> np.
     rest = np.nonzero(~near & (first >= 0))[0]
     row, region = compiled.order[rest], first[rest]
     load = _load(compiled, row, region, instance.count[row])
-    full = (load > instance.capacity).any(1)
+    full = np.asarray((load > instance.capacity).any(axis=1))
     if full.any():  # the most certain rows stay, as far as they fit
         held = rest[full[region]]
         held = held[np.lexsort((-margin[held], first[held]))]
@@ -291,9 +292,7 @@ def _cheapest(
     return region.astype(np.int32), reduced
 
 
-def _wanted(
-    problem: Problem, relaxation: Relaxation, index: np.ndarray, least: int
-) -> int:
+def _wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: int) -> int:
     """Options to keep per row: enough for the rows that the relaxed plan spreads most."""
     if not len(index):
         return least
@@ -328,8 +327,9 @@ def _round(asked: np.ndarray, count: np.ndarray, core: Core, seed: int) -> np.nd
     ends = np.cumsum(np.maximum(want - whole, 0.0), 1)
     ends *= (left / np.maximum(ends[:, -1], 1e-300))[:, None]
     ends[:, -1] = left
-    order = np.lexsort((want[:, 0] / count, core.region[:, min(1, want.shape[1] - 1)],
-                        core.region[:, 0]))
+    order = np.lexsort(
+        (want[:, 0] / count, core.region[:, min(1, want.shape[1] - 1)], core.region[:, 0])
+    )
     offset = np.empty(len(count))
     offset[order] = (np.random.default_rng(seed).random() + GOLDEN * np.arange(len(count))) % 1.0
     teeth = np.floor(ends + 1.0 - np.maximum(offset, 1e-12)[:, None]).astype(np.int64)

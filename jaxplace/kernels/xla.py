@@ -71,8 +71,11 @@ def curvature(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) 
         share = soft.share / soft.total[:, None]
         weight = rows.weight / soft.spread
         uses = [_factored(rows.use[:, r, None], t.factor, r) for r in range(resources)]
-        uses += [use if use is not None else jnp.zeros_like(share)
-                 for use, on in zip((t.move, t.carbon), budgets, strict=True) if on]
+        uses += [
+            use if use is not None else jnp.zeros_like(share)
+            for use, on in zip((t.move, t.carbon), budgets, strict=True)
+            if on
+        ]
         return total + _covariance(share, weight, uses, resources).astype(jnp.float64), None
 
     start = jnp.zeros((size, size), jnp.float64)

@@ -39,9 +39,10 @@ def compile_instance(instance: Instance) -> Compiled:
     use, row_use = _mean_use(instance)
     scale = np.maximum((row_use / use).mean(1), SMALLEST_SCALE)
     scaling = Scaling(cost=_cost_scale(pairs, scale), use=use)
+    tables: dict = {}
     if isinstance(instance.terms, DenseTerms):
         order = np.arange(instance.rows)
-        fields, tables = _dense(instance, instance.terms, scaling), {}
+        fields = _dense(instance, instance.terms, scaling)
     else:
         fields, tables, order = _structured(instance, instance.terms, pairs, scaling)
     fields |= {

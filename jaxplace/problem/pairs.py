@@ -37,9 +37,10 @@ class Pairs:
             return terms.cost[row, region]
         total = terms.energy_kwh[row] * self.energy_usd[terms.workload[row], region]
         zone = terms.region_zone[region]
-        total = total + terms.egress_gb[row] * terms.transfer[
-            terms.origin_zone[terms.origin[row]], zone
-        ]
+        total = (
+            total
+            + terms.egress_gb[row] * terms.transfer[terms.origin_zone[terms.origin[row]], zone]
+        )
         home = self.instance.current[row]
         state = terms.state_gb[row] * terms.transfer[terms.region_zone[home], zone]
         return total + np.where((home >= 0) & (home != region), policy.move_usd + state, 0.0)

@@ -1,4 +1,4 @@
-"""Float64 comparisons as comparisons of small integers, so that float32 tiles decide them exactly."""
+"""Float64 comparisons as comparisons of small integers, which float32 tiles decide exactly."""
 
 import numpy as np
 

@@ -74,9 +74,8 @@ class Constraints:
         wrong = np.where(point > 0, np.abs(gradient), np.maximum(gradient, 0.0))
         return float(wrong.sum() / self.total)
 
-
     def idle(self, response: Response, point: np.ndarray) -> float:
-        """What overload and idle capacity are worth at the duals: the plan's loss besides regret."""
+        """What overload and idle capacity are worth at the duals: a loss besides regret."""
         return float(np.abs(self.taken(response) - self.limit) @ point)
 
     def settled(

@@ -3,9 +3,7 @@
 import numpy as np
 
 
-def sample(
-    mass: np.ndarray, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def sample(mass: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Rows drawn in proportion to their mass, spread evenly, the heaviest for certain.
 
     Returns:

@@ -45,7 +45,8 @@ def _round(
     core: Core, prices: np.ndarray, free: np.ndarray, short: np.ndarray, least: np.ndarray
 ) -> None:
     """One round of all overloaded regions."""
-    row, option = np.nonzero((core.units > 0) & short.any(1)[core.region])
+    crowded = np.asarray(short.any(axis=1))
+    row, option = np.nonzero((core.units > 0) & crowded[core.region])
     region = core.region[row, option]
     entry = np.arange(len(row))
     asked = core.guide[row] + np.einsum("ekr,ekr->ek", core.use[row], prices[core.region[row]])

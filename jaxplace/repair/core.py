@@ -72,7 +72,14 @@ class Core:
 def join(parts: list[Core], room: np.ndarray, purse: np.ndarray) -> Core:
     """One core of the rows of several; shorter lists of options are padded before "unplaced"."""
     width = max(p.region.shape[1] for p in parts)
-    fills = {"region": len(room) - 1, "cost": np.inf, "use": 0, "toll": 0, "guide": np.inf, "units": 0}
+    fills = {
+        "region": len(room) - 1,
+        "cost": np.inf,
+        "use": 0,
+        "toll": 0,
+        "guide": np.inf,
+        "units": 0,
+    }
 
     def padded(part: Core, name: str) -> np.ndarray:
         values = getattr(part, name)

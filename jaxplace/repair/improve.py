@@ -172,9 +172,7 @@ def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.nanmean(free / room, axis=0), nan=np.inf)
 
 
-def _search(
-    value: np.ndarray, need: np.ndarray, start: np.ndarray, stop: np.ndarray
-) -> np.ndarray:
+def _search(value: np.ndarray, need: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
     """First position of [start, stop) whose value is at least `need`; values rise within it."""
     low, high = start, stop
     while (low < high).any():
