@@ -91,6 +91,9 @@ class _Run:
         for attempt in range(ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS):
             with self.clock("relax"):
                 state = self.relax(compiled, state, REGRET * goal / TIGHTEN**attempt)
+            if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
+                status = Status.time_limit
+                break
             with self.clock("round"):
                 rounded = self.round(compiled, state, goal, attempt)
             if rounded.objective() - penalty < self.plan:

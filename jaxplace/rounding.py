@@ -19,7 +19,7 @@ from jaxplace.repair.core import Core, join, prefix
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
-COARSE_STEPS = 6  # of the ascent at one temperature, for such a core
+COARSE_STEPS, FINE_STEPS = 6, 30  # of the ascent at one temperature, for such a core or not
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
@@ -145,9 +145,8 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    if len(rest) > COARSE_ROWS:  # no single row matters so much
-        ascent = dataclasses.replace(ascent, max_steps=min(ascent.max_steps, COARSE_STEPS))
-    return reanneal(part, relaxation, ascent)
+    steps = COARSE_STEPS if len(rest) > COARSE_ROWS else FINE_STEPS
+    return reanneal(part, relaxation, ascent, max_steps=steps)
 
 
 @dataclass(frozen=True)

@@ -114,13 +114,16 @@ def anneal(
     return state
 
 
-def reanneal(problem: Problem, start: Relaxation, ascent: AbstractAscent) -> Relaxation:
+def reanneal(
+    problem: Problem, start: Relaxation, ascent: AbstractAscent, *, max_steps: int
+) -> Relaxation:
     """Duals of a changed problem at the same temperature, heated as far as the change asks for.
 
     Args:
         problem: the relaxation's problem with other rows or limits.
         start: duals from before the change.
         ascent: the method at one temperature.
+        max_steps: of the ascent at each temperature.
     """
     of = Constraints.of(problem)
     ladder = [start.temperature]
@@ -132,7 +135,12 @@ def reanneal(problem: Problem, start: Relaxation, ascent: AbstractAscent) -> Rel
     point = start.point
     for temperature in reversed(ladder):
         point = ascent.settle(
-            problem, point, temperature, tolerance=CLOSE, worth=np.inf, report=lambda _: False
+            problem,
+            point,
+            temperature,
+            tolerance=CLOSE,
+            worth=np.inf,
+            report=lambda now: now.steps >= max_steps,
         ).point
     return replace(start, point=point)
 
