@@ -1,7 +1,10 @@
 """L-BFGS ascent of the smoothed semi-dual (optax), for more duals than can be factorised."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -14,6 +17,13 @@ SHORTER = 12  # halvings of a step before the memory is dropped, and then before
 ARMIJO = 1e-4  # share of the promised rise that a step must bring
 PATIENCE = 25  # steps in which the value must rise by more than
 NEGLIGIBLE = 1e-6  # of itself
+
+
+@functools.cache
+def _lbfgs(memory: int) -> tuple[Callable, Callable]:
+    """Optax's initialiser and compiled update, one for each size of memory."""
+    method = optax.scale_by_lbfgs(memory)
+    return method.init, jax.jit(method.update)
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,8 @@ class FirstOrder(AbstractAscent):
         now = Settled(point, response, of.violation(response, point), 0)
         bend = np.maximum(of.taken(response), 0.1 * np.maximum(of.limit, 0)) * of.unit
         stretch = np.sqrt(np.maximum(bend, 1e-6 * of.total) / temperature)
-        method = optax.scale_by_lbfgs(self.memory)
-        memory = method.init(jnp.asarray(point * stretch))
+        start, update = _lbfgs(self.memory)
+        memory = start(jnp.asarray(point * stretch))
         heights = [self._height(of, now)]
         while now.steps < self.max_steps and not report(now):
             stuck = heights[-1] - heights[0] <= NEGLIGIBLE * abs(heights[-1])
@@ -58,12 +68,10 @@ class FirstOrder(AbstractAscent):
                 break
             slope = (of.taken(now.response) - of.limit) / stretch
             slope = np.where((now.point > 0) | (slope > 0), slope, 0.0)
-            step, memory = method.update(
-                jnp.asarray(-slope), memory, jnp.asarray(now.point * stretch)
-            )
+            step, memory = update(jnp.asarray(-slope), memory, jnp.asarray(now.point * stretch))
             found = self._search(problem, of, now, temperature, stretch, -np.asarray(step), slope)
             if found is None:  # the memory misleads: once more along the slope itself
-                memory = method.init(jnp.asarray(now.point * stretch))
+                memory = start(jnp.asarray(now.point * stretch))
                 found = self._search(problem, of, now, temperature, stretch, slope, slope)
             if found is None:
                 break

@@ -24,6 +24,7 @@ from jaxplace.relax.sampling import sample
 SWEEPS = 12  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of the largest curvature
+STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 RADIUS = 4.0  # temperatures that a dual may move in a first step
 PATIENCE = 5  # steps in which the value must rise by more than
@@ -102,7 +103,7 @@ class Newton(AbstractAscent):
             always comes from all rows.
     """
 
-    max_steps: int = 30
+    max_steps: int = 50
     curvature_rows: int = 16384
 
     def settle(
@@ -136,14 +137,19 @@ class Newton(AbstractAscent):
                 response = respond(problem, of, there, temperature)
                 rise = float(response.value) - of.limit @ there - height
                 promised = float(trial.promised)
-                if not rise >= 0.25 * promised or promised <= 0:
+                if promised <= 0:  # the active set went round in circles: stiffer, it will not
+                    damping = max(damping * 16, STIFF)
+                elif rise < 0.25 * promised:
                     damping = damping * 4
                 elif rise > 0.75 * promised:
                     damping = max(damping / 4, 1e-9)
                 step = there - now.point
                 if rise > 0.05 * promised > 0:
                     break
-                reach = np.minimum(reach, np.abs(step)) / 2 + 1e-3 * temperature / of.unit
+                unit = temperature / of.unit
+                reach = np.maximum(
+                    np.minimum(reach, np.maximum(np.abs(step), unit)) / 2, unit / 1e3
+                )
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
             after = of.taken(response) - of.limit
