@@ -26,6 +26,7 @@ COOLING = 4.0
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 64  # of the first sample, at least
 GROWTH = 16  # from one sample to the next
+MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
@@ -88,7 +89,7 @@ def anneal(
     watch: Watch,
     seed: int,
 ) -> Relaxation:
-    """Cool until the smoothed plan's regret is at most `regret` times the bound.
+    """Cool until the smoothed plan's regret is at most `regret` times the bound, and few rows doubt.
 
     Args:
         problem: all rows.
@@ -108,7 +109,9 @@ def anneal(
             state, stopped = _settle(level, state, ascent, watch, aim)
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
-            if state.regret <= aim or thin or state.temperature / COOLING < coldest(state):
+            few = not state.whole or state.doubt <= MOST_DOUBT
+            cold = state.temperature / COOLING < coldest(state)
+            if (state.regret <= aim and few) or thin or cold:
                 break
             state = replace(state, temperature=state.temperature / COOLING)
     return state

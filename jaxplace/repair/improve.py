@@ -11,6 +11,7 @@ import numpy as np
 from jaxplace.repair.core import Core, prefix
 
 
+MOST_MOVES = 1_000_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
 WORST = 0.5  # of what badly placed units lose: those that are put back first
@@ -101,6 +102,9 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     e, to = np.nonzero(able)
     if not len(e):
         return 0
+    if len(e) > MOST_MOVES:  # those that mind least
+        least = np.sort(np.argpartition(extra[e, to], MOST_MOVES)[:MOST_MOVES])
+        e, to = e[least], to[least]
     i, k, source = i[e], k[e], source[e]
     target = core.region[i, to]
     return _match(core, i, k, to, source, target, free)
