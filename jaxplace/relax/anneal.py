@@ -89,13 +89,13 @@ def anneal(
     watch: Watch,
     seed: int,
 ) -> Relaxation:
-    """Cool until the smoothed plan's regret is at most `regret` times the bound, and few rows doubt.
+    """Cool until the smoothed plan's regret is small beside the bound, and few rows are in doubt.
 
     Args:
         problem: all rows.
         start: where to go on from; its temperature is the first one.
         ascent: the method at one temperature.
-        regret: target, as a share of the bound's magnitude.
+        regret: target of the smoothed plan's, as a share of the bound's magnitude.
         watch: called with the state after every step.
         seed: of the samples.
     """
