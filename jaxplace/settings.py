@@ -58,7 +58,7 @@ class SolverSettings:
     """
 
     method: Method = Method.newton
-    max_steps: int = 400
+    max_steps: int = 2000
     sample_rows: int = 16_384
     candidates: int = 16
 
