@@ -49,7 +49,8 @@ def solve(
     Args:
         instance: what is asked.
         settings: how good, how long, where.
-        warm_start: an earlier placement over the same regions; its duals are the start.
+        warm_start: an earlier placement over the same regions; its duals are the start, and its
+            plan is one to beat where it still holds.
         progress: called with every checkpoint.
 
     Returns:
@@ -87,6 +88,9 @@ class _Run:
         state = begin(compiled.problem) if warm_start is None else warm(compiled, warm_start)
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
         assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
+        kept = None if warm_start is None else still_feasible(instance, warm_start)
+        if warm_start is not None and kept is not None and kept - penalty < self.plan:
+            assignment, self.plan = warm_start.assignment, kept - penalty
         status = Status.stalled
         for attempt in range(ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS):
             with self.clock("relax"):
@@ -242,6 +246,21 @@ def warm(compiled: Compiled, placement: Placement) -> Relaxation:
         np.array([placement.duals.moves, placement.duals.carbon])[on] / scaling.cost
     )
     return resume(problem, point)
+
+
+def still_feasible(instance: Instance, placement: Placement) -> float | None:
+    """What an earlier plan costs now [USD], if its requests are the same and all rules hold."""
+    then = placement.instance
+    if not np.array_equal(np.asarray(instance.request_id), np.asarray(then.request_id)):
+        return None
+    if not (
+        np.array_equal(instance.request, then.request)
+        and np.array_equal(instance.count, then.count)
+    ):
+        return None
+    nothing = Duals(np.zeros(instance.capacity.shape))
+    certificate = certify(instance, placement.assignment, nothing)
+    return certificate.objective_usd if certificate.feasible else None
 
 
 def unscaled(compiled: Compiled, point: np.ndarray) -> Duals:

@@ -84,6 +84,7 @@ def repaired(rounded: Rounded, enough: float = 0.0) -> None:
         rise=1e-3 * np.abs(rounded.core.cost[:, -1]).mean(),
         deadline=time.perf_counter() + 30.0,
         enough=enough,
+        worth=0.0,
     )
 
 
@@ -105,7 +106,7 @@ def test_time_over_still_ends_feasible(kind):
     instance = KINDS[kind](5)
     rounded = rounded_at_zero(instance)
     random_units(rounded, 5)
-    repair(rounded.core, rounded.prices, rise=1e-6, deadline=-1.0, enough=np.inf)
+    repair(rounded.core, rounded.prices, rise=1e-6, deadline=-1.0, enough=np.inf, worth=np.inf)
     objective_if_sound(instance, rounded)
 
 
