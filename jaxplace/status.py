@@ -10,4 +10,3 @@ class Status(enum.Enum):
     time_limit = "The time limit ended the solve: raise `time_limit_s` for a smaller gap"
     stalled = "Neither bound nor plan improved any more: the gap shown is what remains"
     step_limit = "The step limit ended the relaxation: raise `solver.max_steps`"
-    nonfinite = "The relaxation met a number that is not finite; the last good duals are kept"

@@ -8,11 +8,8 @@ duals, and at last all rows.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxplace.kernels import api as kernels
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
 from jaxplace.relax.sampling import sample
@@ -205,16 +202,3 @@ def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) ->
         steps=state.steps + now.steps,
     )
     return replace(state, best=now.point, bound=bound) if bound > state.bound else state
-
-
-def margins(problem: Problem, of: Constraints, point: np.ndarray) -> np.ndarray:
-    """By how much, per use, each row's best option beats its second-best one, [size]."""
-    _, reduced = kernels.best_regions(problem, of.duals(point), k=2)
-    return np.asarray(_margins(reduced, problem.rows.unplaced, problem.rows.scale))[: problem.size]
-
-
-@jax.jit
-def _margins(reduced: jax.Array, out: jax.Array, scale: jax.Array) -> jax.Array:
-    best = jnp.minimum(reduced[:, 0], out)
-    second = jnp.where(out < reduced[:, 0], reduced[:, 0], jnp.minimum(reduced[:, 1], out))
-    return (second - best) / scale
