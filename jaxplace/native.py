@@ -1,0 +1,56 @@
+"""Compiled loops on the host: Numba, cached between runs, on threads over chunks of rows.
+
+XLA has no good form for loops that stop early, follow lists or update in order.  What is written
+here runs on CPUs only; on an accelerator `kernels` takes another backend.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, TypeVar
+
+import numba
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+
+# sums may be reassociated into vector registers; inf and NaN keep their meaning
+FAST = {"reassoc", "nsz", "contract", "arcp"}
+
+
+def compiled(function: F, *, fast: bool = False) -> F:
+    """A function as machine code that lets go of the interpreter's lock.
+
+    Args:
+        function: loops over NumPy arrays and numbers.
+        fast: whether sums may be reassociated (float32 tiles; never what a proof rests on).
+    """
+    options = {"nogil": True, "error_model": "numpy", "fastmath": FAST if fast else False}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep the machine code in: compiled anew each run
+        return numba.njit(**options)(function)
+
+
+def threads() -> int:
+    """Threads that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads(), thread_name_prefix="jaxplace")
+
+
+def spread(work: Callable[[int, int], R], size: int, *, chunks: int) -> list[R]:
+    """`work(start, stop)` over `chunks` equal parts of range(size), on all threads; in order.
+
+    The parts do not depend on the machine, so sums over them are the same everywhere.
+    """
+    edges = [size * c // chunks for c in range(chunks + 1)]
+    parts = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    if len(parts) <= 1 or threads() == 1:
+        return [work(a, b) for a, b in parts]
+    return list(_pool().map(lambda part: work(*part), parts))
