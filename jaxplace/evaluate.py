@@ -19,7 +19,7 @@ from jaxplace.placement import Assignment
 Rows: TypeAlias = "np.ndarray | slice"  # a slice only for a block
 
 BLOCK_PAIRS = 1 << 17  # 1 MiB of float64: a block's temporaries stay in the cache
-BLOCK_FLOWS = 1 << 20  # flows that `totals` evaluates at once
+BLOCK_FLOWS = 1 << 18  # flows that `totals` evaluates at once: 2 MiB an array
 
 
 class Parts(NamedTuple):

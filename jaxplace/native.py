@@ -11,27 +11,42 @@ from functools import cache
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
-# sums may be reassociated into vector registers; inf and NaN keep their meaning
-FAST = {"reassoc", "nsz", "contract", "arcp"}
+# sums and minima may be reassociated into vector registers; nothing is NaN, inf stays inf
+FAST = {"reassoc", "nsz", "contract", "arcp", "nnan"}
 
 
-def compiled(function: F, *, fast: bool = False) -> F:
+def compiled(function: F, *, fast: bool = False, inline: bool = False) -> F:
     """A function as machine code that lets go of the interpreter's lock.
 
     Args:
         function: loops over NumPy arrays and numbers.
         fast: whether sums may be reassociated (float32 tiles; never what a proof rests on).
+        inline: whether its code is copied to where it is called: for inner functions, since
+            handing over arrays costs as much as a short loop.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": FAST if fast else False}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": inline}
+    options["fastmath"] = FAST if fast else False
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep the machine code in: compiled anew each run
         return numba.njit(**options)(function)
+
+
+def frozen(values: np.ndarray, dtype: type) -> np.ndarray:
+    """The values as compiled loops take them, without a copy where that can be.
+
+    Contiguous and not writeable, whatever they were, so that one piece of machine code serves
+    arrays from files (which nobody may write) and arrays made here.
+    """
+    view: np.ndarray = np.ascontiguousarray(values, dtype).view()
+    view.flags.writeable = False
+    return view
 
 
 def threads() -> int:

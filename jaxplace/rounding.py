@@ -13,13 +13,16 @@ from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Problem
 from jaxplace.relax.anneal import Relaxation, reanneal
 from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
+from jaxplace.relax.sampling import sample
 from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.core import Core, join, prefix
 
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
-COARSE_STEPS, FINE_STEPS = 6, 30  # of the ascent at one temperature, for such a core or not
+SETTLE_ROWS = 32_768  # that the duals settle on again
+STEPS = 10  # of the ascent at one temperature
+SETTLED = 2e-5  # of the bound: what the value may still rise by
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
@@ -144,9 +147,14 @@ def _resettle(
     limit[: problem.regions] = np.maximum(left[0][:-1], 0.0) / problem.scaling.use
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
-    part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    steps = COARSE_STEPS if len(rest) > COARSE_ROWS else FINE_STEPS
-    return reanneal(part, relaxation, ascent, max_steps=steps)
+    weight = None
+    if len(rest) > SETTLE_ROWS:
+        whole = np.asarray(problem.rows.weight, np.float64)[rest]
+        mass = whole * np.asarray(problem.rows.scale, np.float64)[rest]
+        drawn, boost = sample(mass, SETTLE_ROWS, np.random.default_rng(len(rest)))
+        rest, weight = rest[drawn], whole[drawn] * boost
+    part = dataclasses.replace(problem.take(rest, weight), limit=limit, budgets=budgets)
+    return reanneal(part, relaxation, ascent, max_steps=STEPS, worth=SETTLED * abs(relaxation.bound))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from instances import FEATURES, dense_instance, random_instance
 
 from jaxplace import evaluate
 from jaxplace.baselines import baseline_assignments, baselines
+from jaxplace.baselines.service import SLACK, TURNS
 from jaxplace.certify import certify
+from jaxplace.instance import Instance
 from jaxplace.placement import Duals
 
 
@@ -110,11 +112,78 @@ def test_the_same_plans_again():
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("pairs", [1, 64, 10**6])
-def test_blocks_change_at_most_the_order_of_service(monkeypatch, pairs):
-    """With room for all, the plan does not depend on the size of the blocks."""
-    instance = random_instance(3, features={"egress", "moves", "latency"}, tightness=0.01)
+def in_turns(instance: Instance, rule: str) -> dict[tuple[int, int], int]:
+    """A rule as its definition reads: units by (row, region), a row and a region at a time."""
+    rows, policy = np.arange(instance.rows), instance.policy
+    ok, part = evaluate.allowed(instance, rows), evaluate.parts(instance, rows)
+    use = [evaluate.use(instance, r, rows) for r in range(len(instance.resources))]
+    takes = np.stack([*use, part.move, part.kg], axis=-1)  # [n, m, R + 2]
+    limits = [np.inf if b is None else b for b in (policy.max_moves, policy.carbon_cap_kg)]
+    limits[1] *= 1 + SLACK
+    room = np.concatenate(
+        [instance.capacity * (1 + SLACK), np.full((instance.regions, 2), np.nan)], axis=1
+    )
+    room[0, -2:] = limits  # the budgets are the fleet's: kept at region 0
+    left, flows = instance.count.copy(), {}
+
+    def serve(i: int, j: int) -> None:
+        rest = np.append(room[j, :-2], room[0, -2:])
+        need = takes[i, j]
+        fits = np.floor(rest[need > 0] / need[need > 0]).min(initial=left[i])
+        room[j, :-2] = np.maximum(rest - fits * need, 0)[:-2]
+        room[0, -2:] = rest[-2:] - np.where(need[-2:] > 0, fits * need[-2:], 0)
+        left[i] -= int(fits)
+        flows[int(i), int(j)] = flows.get((i, j), 0) + int(fits)
+
+    for i in rows if rule == "stay" else []:
+        if instance.current[i] >= 0 and ok[i, instance.current[i]]:
+            serve(i, instance.current[i])
+    key = np.where(ok, evaluate.cost(instance, rows), np.inf)
+    key[key >= instance.unplaced[:, None]] = np.inf
+    if rule == "nearest":
+        key = np.where(ok, instance.terms.rtt_ms[instance.terms.origin], np.inf)
+    for i in rows:
+        for j in np.argsort(key[i], kind="stable"):
+            if left[i] and np.isfinite(key[i, j]):
+                serve(i, j)
+    flows |= {(int(i), -1): int(left[i]) for i in np.flatnonzero(left)}
+    return {pair: units for pair, units in sorted(flows.items()) if units}
+
+
+@pytest.mark.parametrize("tightness", [0.4, 0.95, 2.0])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["structured", "long", "dense"])
+def test_rows_take_turns(kind, seed, tightness):
+    """The compiled loops do what the rules say, to the unit and to the last tie."""
+    if kind == "dense":
+        instance = dense_instance(seed, resources=1 + seed % 2, pair_use=seed % 3 > 0)
+        instance.capacity[:] /= tightness
+    else:
+        n = 150 if kind == "structured" else 2 * TURNS + 9  # regions leave the menus meanwhile
+        instance = random_instance(seed, n=n, m=8, tightness=tightness)
+    for rule, plan in baseline_assignments(instance).items():
+        flows = zip(plan.row.tolist(), plan.region.tolist(), plan.count.tolist(), strict=True)
+        assert {(i, j): units for i, j, units in flows} == in_turns(instance, rule)
+
+
+def test_ties_go_to_the_first_region():
+    """Regions that are all alike are filled in their order, whatever their zones are."""
+    instance = random_instance(1, n=30, m=6, features=set())
+    terms = instance.terms
+    for values in (terms.price_usd_per_mwh, terms.pue, terms.rtt_ms):
+        values[:] = values.flat[0]
+    instance.use[:], instance.capacity[:] = 1.0, 7.0
+    for plan in baseline_assignments(instance).values():
+        np.testing.assert_array_equal(plan.region, np.arange(30) // 7)
+
+
+def test_read_only_tables_are_served_alike():
+    """Columns that come from files cannot be written; the plans are the same, and so are they."""
+    instance = random_instance(2, n=60)
     wanted = baseline_assignments(instance)
-    monkeypatch.setattr(evaluate.blocks, "__defaults__", (pairs,))
+    for values in (instance.capacity, instance.use, *vars(instance.terms).values()):
+        values.flags.writeable = False
+    before = instance.capacity.copy()
     for name, plan in baseline_assignments(instance).items():
         np.testing.assert_array_equal(plan.region, wanted[name].region)
+    np.testing.assert_array_equal(instance.capacity, before)

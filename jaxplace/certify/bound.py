@@ -10,7 +10,7 @@ from jaxplace.instance import Instance, Terms
 from jaxplace.placement import Duals
 
 
-NUMPY_PAIRS = 20_000_000  # up to here NumPy takes less than compiling the JAX pass does
+NUMPY_PAIRS = 20_000_000  # up to here NumPy takes less than compiling the loop does
 
 
 class Bound(NamedTuple):
@@ -47,9 +47,9 @@ def lower_bound(instance: Instance, duals: Duals) -> Bound:
     _check(instance, duals)
     large = instance.rows * instance.regions > NUMPY_PAIRS and isinstance(instance.terms, Terms)
     if large:
-        from jaxplace.certify import jax_bound  # small instances need not start JAX
+        from jaxplace.certify import native_bound  # small instances need not start Numba
 
-        best, pairs = jax_bound.cheapest(instance, duals)
+        best, pairs = native_bound.cheapest(instance, duals)
     else:
         best, pairs = numpy_bound.cheapest(instance, duals)
     servable = np.isfinite(best)

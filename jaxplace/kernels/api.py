@@ -1,15 +1,17 @@
-"""The one door to the hardware: every method here is made of these three operations.
+"""The one door to the hardware: every method here is made of these operations.
 
-`auto` takes the best implementation for the platform; a named one is used or refused.  Today
-there is one, `xla`.
+The instance and the platform decide who answers: `host` for terms by class on CPUs, `xla` for
+dense instances, and everywhere else.
 """
 
 from functools import partial
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from jaxplace.kernels import xla
-from jaxplace.kernels.xla import Response
+from jaxplace.kernels import host, xla
+from jaxplace.kernels.response import Response
 from jaxplace.problem.problem import Duals, Problem
 
 
@@ -18,7 +20,12 @@ __all__ = ["Response", "backend", "best_regions", "curvature", "reduced_costs", 
 
 def backend() -> str:
     """The implementation in use and the platform that it runs on."""
-    return f"xla on {jax.default_backend()}"
+    platform = jax.default_backend()
+    return "compiled loops on cpu" if platform == "cpu" else f"xla on {platform}"
+
+
+def _on_host(problem: Problem) -> bool:
+    return problem.book is not None and jax.default_backend() == "cpu"
 
 
 _respond = jax.jit(xla.respond)
@@ -27,18 +34,26 @@ _reduced_costs = jax.jit(xla.reduced_costs)
 _best_regions = partial(jax.jit, static_argnames="k")(xla.best_regions)
 
 
-def respond(problem: Problem, duals: Duals, temperature: jax.Array) -> Response:
+def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     """Smoothed value, exact value, regret and loads of all rows at given duals."""
-    return _respond(problem.rows, problem.tables, duals, temperature)
+    if _on_host(problem):
+        return host.respond(problem.rows, problem.tables, problem.book.menus, duals, temperature)
+    return _respond(problem.rows, problem.tables, duals, jnp.float32(temperature))
 
 
-def curvature(problem: Problem, duals: Duals, temperature: jax.Array) -> jax.Array:
+def curvature(problem: Problem, duals: Duals, temperature: float) -> jax.Array | np.ndarray:
     """Minus the Hessian of the smoothed value, [q, q] float64."""
-    return _curvature(problem.rows, problem.tables, duals, temperature)
+    if _on_host(problem):
+        return host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
+    return _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
 
 
-def best_regions(problem: Problem, duals: Duals, *, k: int) -> tuple[jax.Array, jax.Array]:
+def best_regions(
+    problem: Problem, duals: Duals, *, k: int
+) -> tuple[jax.Array | np.ndarray, jax.Array | np.ndarray]:
     """The k regions of least reduced cost of each row, and those costs, in rising order."""
+    if _on_host(problem):
+        return host.best_regions(problem.rows, problem.tables, problem.book.menus, duals, k=k)
     return _best_regions(problem.rows, problem.tables, duals, k=k)
 
 

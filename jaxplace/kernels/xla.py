@@ -9,26 +9,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxplace.kernels.response import Response
 from jaxplace.kernels.tile import Tile, tile
 from jaxplace.problem.problem import Duals, Rows, Tables
 from jaxplace.shapes import BLOCK
 
 
 FAR = 1e30  # a reduced cost that nobody pays
-
-
-class Response(NamedTuple):
-    """What the rows do at given duals and temperature; all float64 and scaled.
-
-    `value` and `exact` are sums over rows, without the constraints' constant part.
-    """
-
-    value: jax.Array  # [] smoothed minimum: never above `exact`
-    exact: jax.Array  # [] hard minimum: the bound's row part, up to float32
-    regret: jax.Array  # [] reduced cost of the smoothed plan, above `exact`
-    load: jax.Array  # [m, R] use of the smoothed plan
-    budget: jax.Array  # [2] moves and kg of the smoothed plan (0 without such a budget)
-    doubt: jax.Array  # [N] f32 1 - sum of squared shares: 0 where one option has it all
 
 
 def respond(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) -> Response:

@@ -1,19 +1,19 @@
 """Instance -> Problem: folded, scaled, sorted and padded; `Compiled.order` undoes the sorting."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.instance import DenseTerms, Instance, Terms
+from jaxplace.problem.menus import MenuBook
 from jaxplace.problem.pairs import Pairs
 from jaxplace.problem.problem import Problem, Rows, Scaling, Tables
-from jaxplace.problem.ranks import exact_ranks
+from jaxplace.problem.ranks import NEVER, exact_ranks
 from jaxplace.shapes import bucket, pad, region_bucket, row_bucket
 
 
 LARGEST = 1e30  # penalties above it, in the problem's scale, are as good as infinite
-NEVER = np.iinfo(np.int32).max  # a rank that no budget reaches
 SMALLEST_SCALE = 1e-6  # rows that use (almost) nothing still need a temperature above 0
 PROBES = 1024  # rows whose spread of costs sets the scale of the costs
 
@@ -66,6 +66,8 @@ def compile_instance(instance: Instance) -> Compiled:
         ),
         scaling=scaling,
     )
+    if not isinstance(instance.terms, DenseTerms):
+        problem = replace(problem, book=MenuBook(problem.rows, problem.tables, problem.size))
     return Compiled(problem, order, pairs)
 
 
@@ -104,7 +106,6 @@ def _structured(
     pair, place = np.unique(
         terms.origin.astype(np.int64) * workloads + terms.workload, return_inverse=True
     )
-    order = np.argsort(place, kind="stable")
     limits, fits = _fits(instance, terms)
     budget, reach = _reach(instance, terms, pair, limits)
     moves = bool((instance.current >= 0).any())
@@ -112,6 +113,9 @@ def _structured(
     egress = bool(terms.egress_gb.any())
     carbon = instance.policy.carbon_cap_kg is not None
     home_zone = np.where(instance.current >= 0, terms.region_zone[instance.current], 0)
+    # rows that share all their tables' entries follow each other
+    residencies, zones = len(terms.legal), int(home_zone.max(initial=0)) + 1
+    order = np.argsort((place * residencies + terms.residency) * zones + home_zone, kind="stable")
     leave = instance.policy.move_usd / scaling.cost * (instance.current >= 0)
     legal = None if terms.legal[np.unique(terms.residency)].all() else terms.legal
     fields = {

@@ -6,13 +6,17 @@ undecided rows are made.  Padding rows have weight 0; padding regions are allowe
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.shapes import sample_bucket
+
+
+if TYPE_CHECKING:
+    from jaxplace.problem.menus import MenuBook
 
 
 class Rows(NamedTuple):
@@ -85,6 +89,7 @@ class Problem:
     limit: np.ndarray  # [m, R] f64 scaled capacity, less the load of rows held fixed
     budgets: np.ndarray  # [2] f64 moves, kg: what is left of the budgets; inf: none
     scaling: Scaling
+    book: "MenuBook | None" = None  # of all rows, those of a `take` too; None: dense
 
     def take(self, index: np.ndarray, weight: np.ndarray | None = None) -> "Problem":
         """The problem of some rows, in that order; `weight` replaces theirs."""

@@ -3,6 +3,9 @@
 import numpy as np
 
 
+NEVER = np.iinfo(np.int32).max  # a rank that no budget reaches
+
+
 def exact_ranks(limits: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Integers with `limit_rank >= value_rank` exactly where `limit >= value`.
 

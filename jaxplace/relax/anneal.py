@@ -15,21 +15,21 @@ from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
 from jaxplace.relax.sampling import sample
 
 
-HOTTEST = 1.0  # in units of the problem's cost scale: the spread of a typical row's costs
+HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
 WARM = 1 / 64  # where a start from known duals begins
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
-COOLING = 4.0
+COOLING = 3.0
 SAMPLE = 8192  # rows of the first sample, at least
-ROWS_PER_REGION = 64  # of the first sample, at least
-GROWTH = 16  # from one sample to the next
+ROWS_PER_REGION = 16  # of the first sample, at least
+GROWTH = 4  # from one sample to the next
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
-DOUBT_PER_DUAL = 2.0  # rows in doubt that a sample must have for each dual
+DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
 LEAST_HEAT = 2  # such steps at least
 MILD = 0.1  # violation from which a temperature's optimum is near
-CLOSE = 1e-3  # violation at which a changed problem is settled
+ROUGH = 2e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 3e-3  # violation at which a temperature is settled
 
 
@@ -96,26 +96,46 @@ def anneal(
         watch: called with the state after every step.
         seed: of the samples.
     """
-    state, stopped = start, False
+    state, stopped, path = start, False, []
     duals = problem.regions * problem.limit.shape[1]
     for level in _levels(problem, seed) if start.temperature == HOTTEST else [problem]:
+        size = abs(state.bound) if np.isfinite(state.bound) else 0.0
         if level is problem and not state.whole:  # what is known of the bound was an estimate
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
-            state, stopped = _settle(level, state, ascent, watch, aim)
+            state, stopped = _settle(level, state, ascent, watch, aim * size)
+            size = abs(state.bound)
+            path = [*(p for p in path[-2:] if p.temperature > state.temperature), state][-2:]
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
             cold = state.temperature / COOLING < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = replace(state, temperature=state.temperature / COOLING)
+            state = _cooled(level, path)
     return state
 
 
+def _cooled(problem: Problem, path: list[Relaxation]) -> Relaxation:
+    """The next temperature's start: the duals go on as they went, if that raises the value."""
+    state = path[-1]
+    colder = state.temperature / COOLING
+    if len(path) == 2:
+        of = Constraints.of(problem)
+        gone = (state.temperature - colder) / (path[0].temperature - state.temperature)
+        ahead = np.maximum(state.point + gone * (state.point - path[0].point), 0.0)
+        points = [ahead.astype(np.float32).astype(np.float64), state.point]
+        heights = [
+            float(respond(problem, of, point, colder).value) - of.limit @ point
+            for point in points
+        ]
+        state = replace(state, point=points[int(np.argmax(heights))])
+    return replace(state, temperature=colder)
+
+
 def reanneal(
-    problem: Problem, start: Relaxation, ascent: AbstractAscent, *, max_steps: int
+    problem: Problem, start: Relaxation, ascent: AbstractAscent, *, max_steps: int, worth: float
 ) -> Relaxation:
     """Duals of a changed problem at the same temperature, heated as far as the change asks for.
 
@@ -124,6 +144,7 @@ def reanneal(
         start: duals from before the change.
         ascent: the method at one temperature.
         max_steps: of the ascent at each temperature.
+        worth: what the value may still rise by when a temperature is settled.
     """
     of = Constraints.of(problem)
     ladder = [start.temperature]
@@ -138,8 +159,8 @@ def reanneal(
             problem,
             point,
             temperature,
-            tolerance=CLOSE,
-            worth=np.inf,
+            tolerance=ROUGH,
+            worth=worth,
             report=lambda now: now.steps >= max_steps,
         ).point
     return replace(start, point=point)
@@ -168,7 +189,7 @@ def _levels(problem: Problem, seed: int) -> list[Problem]:
 
 
 def _settle(
-    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch, aim: float
+    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch, worth: float
 ) -> tuple[Relaxation, bool]:
     """One temperature on one level, and whether `watch` said stop."""
     stopped = False
@@ -182,8 +203,8 @@ def _settle(
         problem,
         state.point,
         state.temperature,
-        tolerance=TOLERANCE,
-        worth=aim / 2 * abs(state.bound) if np.isfinite(state.bound) else 0.0,
+        tolerance=TOLERANCE if state.whole else ROUGH,
+        worth=worth,
         report=report,
     )
     return _note(problem, Constraints.of(problem), state, now), stopped

@@ -4,7 +4,6 @@ import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.kernels import api as kernels
@@ -57,11 +56,11 @@ class Constraints:
         )
 
     def duals(self, point: np.ndarray) -> Duals:
-        """Device duals of a vector."""
+        """The kernels' duals of a vector."""
         size = self.shape[0] * self.shape[1]
         extra = iter(point[size:])
-        moves, carbon = (jnp.float32(next(extra)) if on else None for on in self.budgets)
-        capacity = jnp.asarray(point[:size].reshape(self.shape), jnp.float32)
+        moves, carbon = (np.float32(next(extra)) if on else None for on in self.budgets)
+        capacity = point[:size].reshape(self.shape).astype(np.float32)
         return Duals(capacity, moves, carbon)
 
     def taken(self, response: Response) -> np.ndarray:
@@ -122,4 +121,4 @@ class AbstractAscent(abc.ABC):
 
 def respond(problem: Problem, of: Constraints, point: np.ndarray, temperature: float) -> Response:
     """The kernel's response at a vector of duals."""
-    return kernels.respond(problem, of.duals(point), jnp.float32(temperature))
+    return kernels.respond(problem, of.duals(point), temperature)

@@ -10,9 +10,8 @@ the curvature says little about what lies many temperatures away.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
 from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Response
@@ -26,9 +25,13 @@ TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of the largest curvature
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
+FEW_ROWS = 4096  # whose curvature is taken whatever it costs
+CURVATURE_PAIRS = 3e7  # entries of shares' products that a step may spend on curvature
+OVER_SPREAD = 4.0  # regions with a share that counts, for each one that a row is spread over
 RADIUS = 4.0  # temperatures that a dual may move in a first step
 PATIENCE = 5  # steps in which the value must rise by more than
 NEGLIGIBLE = 1e-6  # of itself
+SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is settled
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 LONGEST = 1e5  # temperatures, in any step
 
@@ -36,18 +39,17 @@ LONGEST = 1e5  # temperatures, in any step
 class Direction(NamedTuple):
     """A trial point and the rise of V that the quadratic model promises."""
 
-    point: jax.Array  # [q]
-    promised: jax.Array  # []
-    gradient: jax.Array  # [q] that it promises there
+    point: np.ndarray  # [q]
+    promised: float
+    gradient: np.ndarray  # [q] that it promises there
 
 
-@jax.jit
 def trial_point(
-    matrix: jax.Array,
-    gradient: jax.Array,
-    point: jax.Array,
-    reach: jax.Array,
-    damping: jax.Array,
+    matrix: np.ndarray,
+    gradient: np.ndarray,
+    point: np.ndarray,
+    reach: np.ndarray,
+    damping: float,
 ) -> Direction:
     """The maximiser of the quadratic model inside its box, by a primal-dual active set.
 
@@ -61,36 +63,47 @@ def trial_point(
     The duals of one region's resources pull in nearly the same direction, so a dual that hits
     its bound changes what the others should do: clipping the unconstrained step does not do.
     """
-    diagonal = jnp.diagonal(matrix)
-    flat = jnp.abs(gradient) / jnp.maximum(reach, 1e-300)  # curvature at which `reach` is the step
+    diagonal = matrix.diagonal()
+    flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
     # float32 sums leave the matrix indefinite by about their rounding
     floor = CURVATURE_NOISE * diagonal.max() + 1e-18
-    system = matrix + jnp.diag(damping * (diagonal + 1e-2 * flat) + floor)
-    low, high = jnp.maximum(-point, -reach), reach
-
-    def solve(free: jax.Array, step: jax.Array) -> jax.Array:
-        fixed = jnp.where(free, 0.0, step)
-        both = free[:, None] & free[None]
-        part = jnp.where(both, system, 0.0) + jnp.diag(jnp.where(free, 0.0, 1.0))
-        right = jnp.where(free, gradient - system @ fixed, fixed)
-        return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(part), right)
-
-    def sweep(carry: tuple) -> tuple:
-        free, step, _, count = carry
-        step = jnp.nan_to_num(solve(free, step))
-        slope = gradient - system @ step
-        held_low = jnp.where(free, step <= low, (step <= low) & (slope < 0))
-        held_high = jnp.where(free, step >= high, (step >= high) & (slope > 0))
-        now_free = ~(held_low | held_high)
-        step = jnp.where(held_low, low, jnp.where(held_high, high, step))
-        return now_free, step, (now_free != free).any(), count + 1
-
+    extra = damping * (diagonal + 1e-2 * flat) + floor
+    low, high = np.maximum(-point, -reach), reach
     free = ((point > 0) | (gradient > 0)) & (reach > 0)
-    start = (free, jnp.zeros_like(point), jnp.array(True), 0)
-    _, step, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < SWEEPS), sweep, start)
-    step = jnp.clip(step, low, high)
+    step = np.zeros_like(point)
+    for _ in range(SWEEPS):
+        index = np.nonzero(free)[0]
+        held = np.nonzero(~free & (step != 0))[0]
+        right = gradient[index]
+        if len(held):
+            right = right - matrix[np.ix_(index, held)] @ step[held]
+        part = matrix[np.ix_(index, index)]
+        part[np.arange(len(index)), np.arange(len(index))] += extra[index]
+        step[index] = _solve(part, right)
+        slope = gradient - matrix @ step - extra * step
+        held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
+        held_high = np.where(free, step >= high, (step >= high) & (slope > 0))
+        now_free = ~(held_low | held_high)
+        step = np.where(held_low, low, np.where(held_high, high, step))
+        if (now_free == free).all():
+            break
+        free = now_free
+    step = np.clip(step, low, high)
     bend = matrix @ step
-    return Direction(point + step, gradient @ step - 0.5 * step @ bend, gradient - bend)
+    return Direction(
+        point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend
+    )
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The solution of a positive definite system; 0 where it is none."""
+    if not len(right):
+        return right
+    try:
+        factor = scipy.linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+    except scipy.linalg.LinAlgError:
+        return np.zeros_like(right)
+    return scipy.linalg.cho_solve(factor, right, check_finite=False)
 
 
 @dataclass(frozen=True)
@@ -125,18 +138,22 @@ class Newton(AbstractAscent):
         heights = [height]
         while now.steps < self.max_steps and not report(now):
             stuck = height - heights[0] <= NEGLIGIBLE * abs(height) and len(heights) > PATIENCE
-            if of.settled(now.response, now.point, tolerance, worth) or stuck:
+            if stuck:
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
-            matrix = kernels.curvature(sample, of.duals(now.point), jnp.float32(temperature))
-            gradient = jnp.asarray(of.taken(now.response) - of.limit)
+            matrix = np.asarray(kernels.curvature(sample, of.duals(now.point), temperature))
+            gradient = of.taken(now.response) - of.limit
+            near = now.violation <= tolerance
+            enough = max(SETTLED * float(now.response.regret), worth)
             for _ in range(TRIES):
-                trial = trial_point(matrix, gradient, jnp.asarray(now.point), reach, damping)
-                there = np.asarray(trial.point, np.float32).astype(np.float64)
+                trial = trial_point(matrix, gradient, now.point, reach, damping)
+                if near and 0 <= trial.promised <= enough:
+                    return now
+                there = trial.point.astype(np.float32).astype(np.float64)
                 response = respond(problem, of, there, temperature)
                 rise = float(response.value) - of.limit @ there - height
-                promised = float(trial.promised)
+                promised = trial.promised
                 if promised <= 0:  # the active set went round in circles: stiffer, it will not
                     damping = max(damping * 16, STIFF)
                 elif rise < 0.25 * promised:
@@ -153,8 +170,8 @@ class Newton(AbstractAscent):
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
             after = of.taken(response) - of.limit
-            wrong = np.abs(after - np.asarray(trial.gradient))
-            size = np.abs(after) + np.abs(np.asarray(gradient)) + SMALL * of.total * of.unit
+            wrong = np.abs(after - trial.gradient)
+            size = np.abs(after) + np.abs(gradient) + SMALL * of.total * of.unit
             unit, trusted = temperature / of.unit, rise > 0.75 * promised
             reach = _adapt(reach, step, wrong / size, unit=unit, trusted=trusted)
             height += rise
@@ -163,17 +180,22 @@ class Newton(AbstractAscent):
 
     def _curved(self, problem: Problem, response: Response) -> Problem:
         """The rows that carry the curvature: those in doubt, drawn by how much if too many."""
-        if problem.size <= self.curvature_rows // 4:
+        if problem.size <= FEW_ROWS:
             return problem
         weight, scale, doubt = (
             np.asarray(values)[: problem.size].astype(np.float64)
             for values in (problem.rows.weight, problem.rows.scale, response.doubt)
         )
         index = np.nonzero(doubt > DOUBTFUL)[0]
+        # a row costs the square of the regions that it is spread over
+        spread = 1.0 / np.maximum(1.0 - doubt[index], 1.0 / problem.regions)
+        pairs = np.minimum(OVER_SPREAD * spread, problem.regions) ** 2
+        most = CURVATURE_PAIRS / max(pairs.mean(), 1.0) if len(index) else 0
+        rows = int(np.clip(most, FEW_ROWS, self.curvature_rows))
         mass = (weight * scale * doubt)[index]
         boost = np.ones(len(index))
-        if len(index) > self.curvature_rows:
-            drawn, boost = sample(mass, self.curvature_rows, np.random.default_rng(len(index)))
+        if len(index) > rows:
+            drawn, boost = sample(mass, rows, np.random.default_rng(len(index)))
             index = index[drawn]
         return problem.take(index, weight[index] * boost)
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pytest
 from instances import dense_instance, random_instance
 
 from jaxplace import evaluate, runtime
 from jaxplace.instance import DenseTerms, Instance, Terms
-from jaxplace.kernels import api
+from jaxplace.kernels import api, pallas
 from jaxplace.problem import Compiled, Duals, compile_instance
 
 
@@ -27,7 +28,26 @@ class Backend(NamedTuple):
     reduced_costs: Callable
 
 
-BACKENDS = {"xla": Backend(api.respond, api.curvature, api.best_regions, api.reduced_costs)}
+def _pallas() -> Backend:
+    """The GPU's kernels; without one they are interpreted, and compiling takes longest."""
+    interpret = jax.default_backend() == "cpu"
+    quick = {"xla_backend_optimization_level": 0} if interpret else None
+    jit = partial(jax.jit, compiler_options=quick)
+    respond = jit(partial(pallas.respond, interpret=interpret))
+    curvature = jit(partial(pallas.curvature, interpret=interpret))
+    best = jit(partial(pallas.best_regions, interpret=interpret), static_argnames="k")
+    return Backend(
+        lambda p, d, t: respond(p.rows, p.tables, d, t),
+        lambda p, d, t: curvature(p.rows, p.tables, d, t),
+        lambda p, d, *, k: best(p.rows, p.tables, d, k=k),
+        api.reduced_costs,
+    )
+
+
+BACKENDS = {
+    "xla": Backend(api.respond, api.curvature, api.best_regions, api.reduced_costs),
+    "pallas": _pallas(),
+}
 
 
 def _counted(instance: Instance) -> Instance:
