@@ -1,43 +1,40 @@
-"""Whole solves, compiled programs warm: seconds, certified gap, and HiGHS's LP beside it.
+"""Whole solves as a user runs them: processes, from their start to the files written.
 
-    pytest benchmarks -k "not large" --benchmark-json=benchmarks/results/NAME.json
+    pytest benchmarks/test_solve.py --benchmark-json=benchmarks/results/NAME.json
 
-HiGHS solves the relaxation to fractional units: it yields a bound, not a plan.
+Cold: the first run on a machine, with empty caches of compiled programs.  Warm: the next one.  The
+series are warm.  Ten million requests run with `-m huge` only.
 """
 
 import pytest
 
-from jaxplace import solve
-from tests import highs
+from benchmarks.common import measure
 
 
-SIZES = {"demo": 5, "small": 5, "medium": 1, "large": 1}
+HUGE = pytest.mark.huge
+TEN = pytest.param("ten", marks=HUGE)
+TEN_MILLION = pytest.param(10_000_000, marks=HUGE)
+ROUNDS = {"demo": 5, "small": 5, "medium": 3, "large": 3, "ten": 1}
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_solve(benchmark, instance_of, name):
-    instance = instance_of(name)
-    placement = benchmark.pedantic(
-        solve, args=(instance,), rounds=SIZES[name], warmup_rounds=int(name != "large")
-    )
-    certificate = placement.certificate
-    benchmark.extra_info |= {
-        "requests": instance.rows,
-        "regions": instance.regions,
-        "gap": certificate.gap,
-        "objective_usd": certificate.objective_usd,
-        "lower_bound_usd": certificate.lower_bound_usd,
-        "status": placement.status.name,
-        "baselines": {k: v["objective_usd"] for k, v in placement.baselines.items()},
-        "timings_s": placement.timings_s,
-        "versions": placement.versions,
-        "device": placement.device,
-    }
-    assert certificate.feasible
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+@pytest.mark.parametrize("name", ["demo", "small", "medium", "large", TEN])
+def test_solve(benchmark, scenarios, solver, name, cache):
+    rounds = ROUNDS[name] if cache == "warm" else min(ROUNDS[name], 3 if name != "large" else 1)
+    measure(benchmark, solver, scenarios.get(name), kind="solve", cache=cache, rounds=rounds)
 
 
-@pytest.mark.parametrize("name", ["demo", "small"])
-def test_highs_lp(benchmark, instance_of, name):
-    instance = instance_of(name)
-    optimum = benchmark.pedantic(highs.lp_optimum, args=(instance,), rounds=1)
-    benchmark.extra_info |= {"lp_optimum_usd": optimum}
+@pytest.mark.parametrize("requests", [1_000, 10_000, 100_000, 1_000_000, TEN_MILLION])
+def test_growth_with_requests(benchmark, scenarios, solver, requests):
+    """At 100 regions."""
+    scenario = scenarios.get(f"{requests}x100", requests=requests, regions=100)
+    rounds = 3 if requests <= 100_000 else 1
+    measure(benchmark, solver, scenario, kind="growth: requests", cache="warm", rounds=rounds)
+
+
+@pytest.mark.parametrize("regions", [50, 200, 1_000, 4_000])
+def test_growth_with_regions(benchmark, scenarios, solver, regions):
+    """At 100,000 requests."""
+    scenario = scenarios.get(f"100000x{regions}", requests=100_000, regions=regions)
+    rounds = 3 if regions <= 200 else 1
+    measure(benchmark, solver, scenario, kind="growth: regions", cache="warm", rounds=rounds)

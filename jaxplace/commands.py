@@ -4,6 +4,7 @@ JAX reads its platform once, so whatever imports it is imported here after `runt
 """
 
 import dataclasses
+import gc
 import json
 import sys
 import time
@@ -41,6 +42,8 @@ def solve(words: list[str], folder: Path | None) -> int:
         )
         from jaxplace import pipeline  # JAX: not before the tables are known to be good
 
+        gc.freeze()  # what is there now stays; see `cli`
+        gc.enable()
         placement = pipeline.solve(instance, settings, progress=progress)
     for note in dict.fromkeys(instance.notes):
         console.say(f"note: {console.printable(note)}")

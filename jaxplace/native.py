@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numba
@@ -49,6 +50,18 @@ def frozen(values: np.ndarray, dtype: type) -> np.ndarray:
     return view
 
 
+def stable_order(key: np.ndarray, classes: int) -> np.ndarray:
+    """Positions that sort the keys, ties in their own order; counted, so in linear time.
+
+    Args:
+        key: integers in [0, classes).
+        classes: far more of them than keys are sorted by comparison.
+    """
+    if classes > 4 * len(key) + 1024:
+        return np.argsort(key, kind="stable")
+    return _counting_sort(frozen(key, np.int64), classes)
+
+
 def threads() -> int:
     """Threads that this process may use."""
     return len(os.sched_getaffinity(0))
@@ -65,7 +78,21 @@ def spread(work: Callable[[int, int], R], size: int, *, chunks: int) -> list[R]:
     The parts do not depend on the machine, so sums over them are the same everywhere.
     """
     edges = [size * c // chunks for c in range(chunks + 1)]
-    parts = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    parts = [(a, b) for a, b in pairwise(edges) if b > a]
     if len(parts) <= 1 or threads() == 1:
         return [work(a, b) for a, b in parts]
     return list(_pool().map(lambda part: work(*part), parts))
+
+
+@compiled
+def _counting_sort(key: np.ndarray, classes: int) -> np.ndarray:
+    """See `stable_order`."""
+    at, order = np.zeros(classes + 1, np.int64), np.empty(len(key), np.int64)
+    for k in key:
+        at[k + 1] += 1
+    for c in range(classes):
+        at[c + 1] += at[c]
+    for i in range(len(key)):
+        order[at[key[i]]] = i
+        at[key[i]] += 1
+    return order

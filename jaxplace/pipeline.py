@@ -24,7 +24,7 @@ from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import repair
-from jaxplace.rounding import Rounded, round_plan
+from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
 from jaxplace.status import Status
 
@@ -164,7 +164,7 @@ class _Run:
         repair(
             rounded.core,
             rounded.prices,
-            rise=1e-2 * hair,
+            rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
             enough=ENOUGH * goal * scale,
             worth=goal / 4 * scale,

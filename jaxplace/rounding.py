@@ -10,7 +10,7 @@ import numpy as np
 from jaxplace.instance import NOWHERE, Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.placement import Assignment
-from jaxplace.problem import Compiled, Problem
+from jaxplace.problem import Compiled, Duals, Problem
 from jaxplace.relax.anneal import Relaxation, reanneal
 from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
 from jaxplace.relax.sampling import sample
@@ -20,13 +20,14 @@ from jaxplace.repair.core import Core, join, prefix
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
+RISE = 0.3  # of a temperature: least rise of a price in the auctions between
 SETTLE_ROWS = 32_768  # that the duals settle on again
 STEPS = 10  # of the ascent at one temperature
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
-CHUNK = 16_000_000  # pairs whose reduced costs are on the host at a time
+CLOSED = 1e25  # a dual that nobody pays
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
@@ -111,7 +112,7 @@ def round_plan(
         part = options.round(relaxation, group)
         part.room = left[0]
         hair = relaxation.temperature * problem.scaling.cost
-        clear_overloads(part, _prices(compiled, relaxation), rise=hair / 100)
+        clear_overloads(part, _prices(compiled, relaxation), rise=RISE * hair)
         parts.append(part)
         left = part.free(), left[1] - np.tensordot(part.units, part.toll, 2)
         if stage + 1 < len(groups):
@@ -154,7 +155,9 @@ def _resettle(
         drawn, boost = sample(mass, SETTLE_ROWS, np.random.default_rng(len(rest)))
         rest, weight = rest[drawn], whole[drawn] * boost
     part = dataclasses.replace(problem.take(rest, weight), limit=limit, budgets=budgets)
-    return reanneal(part, relaxation, ascent, max_steps=STEPS, worth=SETTLED * abs(relaxation.bound))
+    return reanneal(
+        part, relaxation, ascent, max_steps=STEPS, worth=SETTLED * abs(relaxation.bound)
+    )
 
 
 @dataclass(frozen=True)
@@ -276,27 +279,24 @@ def _cheapest(
 
     K is `candidates`, and a few regions with idle capacity.
     """
-    duals = of.duals(relaxation.point)
-    prices = relaxation.point[: problem.limit.size].reshape(problem.limit.shape)
-    idle = np.nonzero((prices[: problem.regions] == 0).all(1))[0]
-    found = []
-    step = max(CHUNK // len(problem.limit), 1)
-    for start in range(0, max(len(index), 1), step):
-        part = index[start : start + step]
-        reduced = np.asarray(kernels.reduced_costs(problem.take(part), duals))
-        reduced = reduced[: len(part), : problem.regions]
-        near = np.argpartition(reduced, candidates - 1, axis=1)[:, :candidates]
-        value = np.take_along_axis(reduced, near, 1)
-        if len(idle):  # somewhere to go when all the near ones are full
-            kept = min(ESCAPES, len(idle))
-            far = idle[np.argpartition(reduced[:, idle], kept - 1, axis=1)[:, :kept]]
-            again = (far[:, :, None] == near[:, None]).any(2)
-            extra = np.where(again, np.inf, np.take_along_axis(reduced, far, 1))
-            near, value = np.hstack([near, far]), np.hstack([value, extra])
-        order = np.lexsort((near, value), axis=1)
-        found.append((np.take_along_axis(near, order, 1), np.take_along_axis(value, order, 1)))
-    region, reduced = (np.concatenate([f[i] for f in found]) for i in (0, 1))
-    return region.astype(np.int32), reduced
+    part, duals = problem.take(index), of.duals(relaxation.point)
+    near, value = _best(part, duals, candidates)
+    priced = (np.asarray(duals.capacity) > 0).any(1)
+    if not priced[: problem.regions].all():  # somewhere to go when all the near ones are full
+        closed = np.where(priced[:, None], np.float32(CLOSED), np.asarray(duals.capacity))
+        far, least = _best(part, duals._replace(capacity=closed), ESCAPES)
+        again = (far[:, :, None] == near[:, None]).any(2)
+        near = np.hstack([near, far])
+        value = np.hstack([value, np.where(again, np.inf, least)])
+    order = np.lexsort((near, value), axis=1)
+    return np.take_along_axis(near, order, 1), np.take_along_axis(value, order, 1)
+
+
+def _best(problem: Problem, duals: Duals, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """`kernels.best_regions` of the rows that are not padding; inf at closed regions."""
+    region, reduced = kernels.best_regions(problem, duals, k=k)
+    region, reduced = np.asarray(region)[: problem.size], np.asarray(reduced)[: problem.size]
+    return region, np.where(reduced < CLOSED / 1e10, reduced, np.inf)
 
 
 def _wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: int) -> int:

@@ -55,26 +55,30 @@ def serve(instance: Instance, sheet: Sheet, *, stay: bool) -> Assignment:
     capacity = np.array(instance.capacity.T, float, order="C")
     units = instance.count.astype(np.int64)
     left = Left(units, capacity * (1 + SLACK), capacity, fleet)
-    least_use, flows = _least_use(sheet), []
+    flows = []
     if stay:
         at_home = sheet._replace(worth=frozen(np.full(instance.rows, np.inf), float))
-        flows.append(_take_turns(at_home, left, least_use, True))
-    flows.append(_take_turns(sheet, left, least_use, False))
+        flows.append(_flows(at_home, left, only_home=True))
+    flows.append(_flows(sheet, left, only_home=False))
     return _joined(flows, left.units, instance.regions)
 
 
-def _least_use(sheet: Sheet) -> np.ndarray:
-    """[., R] the least use of a unit, by workload."""
-    least = np.full((len(sheet.service), sheet.use.shape[1]), np.inf)
-    np.minimum.at(least, sheet.work, sheet.use)
-    return least
+def _flows(sheet: Sheet, left: Left, *, only_home: bool) -> np.ndarray:
+    """Serve the rows; the flows [f, 3] of row, region and units."""
+    least_use = np.full((len(sheet.service), sheet.use.shape[1]), np.inf)
+    np.minimum.at(least_use, sheet.work, sheet.use)
+    order, end = sheet.order.copy(), sheet.start[:, 1:].copy()
+    flows, size = _take_turns(sheet, left, least_use, order, end, only_home)
+    return flows[:size]
 
 
 def _joined(flows: list[np.ndarray], left: np.ndarray, regions: int) -> Assignment:
-    """Flows [3, f] as an assignment, those of a row and region joined; the rest is unplaced."""
+    """Flows [f, 3] as an assignment, those of a row and region joined; the rest is unplaced."""
     waiting = np.flatnonzero(left)
-    rest = np.stack([waiting, np.full(len(waiting), NOWHERE), left[waiting]])
-    row, region, units = np.concatenate([*flows, rest], axis=1)
+    rest = np.stack([waiting, np.full(len(waiting), NOWHERE), left[waiting]], axis=1)
+    row, region, units = (
+        np.concatenate(x) for x in zip(*(f.T for f in (*flows, rest)), strict=True)
+    )
     key = row * (regions + 1) + (region + 1)
     order = np.argsort(key)
     start = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -87,11 +91,20 @@ def _joined(flows: list[np.ndarray], left: np.ndarray, regions: int) -> Assignme
 
 @compiled
 def _open(
-    service: np.ndarray, factor: np.ndarray, room: np.ndarray, least_use: np.ndarray
-) -> np.ndarray:
-    """Where a workload's smallest unit has room [., m], if it is hosted there; last row: any's."""
+    service: np.ndarray,
+    factor: np.ndarray,
+    room: np.ndarray,
+    least_use: np.ndarray,
+    has: np.ndarray,
+) -> int:
+    """Write where a workload's smallest unit has room [., m], if it is hosted there; how many.
+
+    The last row says it of any workload.
+    """
     works, regions = service.shape
-    has = np.zeros((works + 1, regions), np.bool_)
+    for j in range(regions):
+        has[works, j] = False
+    pairs = 0
     for k in range(works):
         for j in range(regions):
             fits = not np.isnan(service[k, j])
@@ -99,7 +112,8 @@ def _open(
                 fits &= least_use[k, r] * factor[k, r, j] <= room[r, j]
             has[k, j] = fits
             has[works, j] |= fits
-    return has
+            pairs += fits
+    return pairs
 
 
 @compiled
@@ -123,14 +137,29 @@ def _shorten(
 
 
 @compiled
-def _take_turns(s: Sheet, left: Left, least_use: np.ndarray, only_home: bool) -> np.ndarray:
+def _take_turns(
+    s: Sheet,
+    left: Left,
+    least_use: np.ndarray,
+    order: np.ndarray,
+    end: np.ndarray,
+    only_home: bool,
+) -> tuple[np.ndarray, int]:
     """Serve the rows in order, at any region or only where their units run now.
 
     One long function over plain names: a call, or a field of `s`, in the inner loop would count
     references to every array.
 
+    Args:
+        s: the rule's figures.
+        left: what is left to give; written.
+        least_use: [., R] the least use of a unit, by workload.
+        order: the menus; written.
+        end: [., z] where each zone ends in the menu; written.
+        only_home: whether only the region where they run now will do.
+
     Returns:
-        [3, f] int64: row, region and units of each flow.
+        Flows [., 3] of row, region and units, and how many there are.
     """
     use, energy, scale, egress, state, budget = (
         s.use, s.energy, s.scale, s.egress, s.state, s.budget,
@@ -139,14 +168,14 @@ def _take_turns(s: Sheet, left: Left, least_use: np.ndarray, only_home: bool) ->
         s.price, s.toll, s.kg, s.rtt, s.service, s.factor, s.legal, s.start,
     )  # fmt: skip
     units, room, capacity, fleet = left.units, left.room, left.capacity, left.fleet
-    resources, zones, order = len(room), len(toll), s.order.copy()
-    end = start[:, 1:].copy()
-    flows, size, listed = np.empty((3, len(units) + MORE_FLOWS), np.int64), 0, 2 * service.size
+    resources, zones = len(room), len(toll)
+    has = np.zeros((service.shape[0] + 1, service.shape[1]), np.bool_)
+    flows, size, listed = np.empty((len(units) + MORE_FLOWS, 3), np.int64), 0, 2 * service.size
     for i in range(len(units)):
         if i % TURNS == 0 and s.rising and not only_home:
-            has = _open(service, factor, room, least_use)
-            if has.sum() < listed - STALE * service.size:
-                listed = has.sum()
+            pairs = _open(service, factor, room, least_use, has)
+            if pairs < listed - STALE * service.size:
+                listed = pairs
                 _shorten(order, start, end, s.work_of_menu, has)
         home, menu, work, k, f = s.home[i], s.menu[i], s.work[i], s.price_of[i], s.factor_of[i]
         origin, law, zone, home_zone = s.origin[i], s.law[i], s.zone[i], s.home_zone[i]
@@ -199,10 +228,11 @@ def _take_turns(s: Sheet, left: Left, least_use: np.ndarray, only_home: bool) ->
                 taken = granted * (use[i, r] * factor[f, r, best])
                 room[r, best] = max(room[r, best] - taken, 0.0)  # not below 0 by a rounding
             units[i] -= np.int64(granted)
-            if size == flows.shape[1]:
-                more = np.empty((3, 2 * size), np.int64)
-                more[:, :size] = flows
-                flows = more
-            flows[0, size], flows[1, size], flows[2, size] = i, best, np.int64(granted)
+            if size == len(flows):
+                fewer, flows = flows, np.empty((2 * size, 3), np.int64)
+                for a in range(size):
+                    for b in range(3):
+                        flows[a, b] = fewer[a, b]
+            flows[size, 0], flows[size, 1], flows[size, 2] = i, best, np.int64(granted)
             size += 1
-    return flows[:, :size].copy()
+    return flows, size

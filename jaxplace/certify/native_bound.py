@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxplace.instance import Instance, Terms
-from jaxplace.native import compiled, frozen, spread
+from jaxplace.native import compiled, frozen, spread, stable_order
 from jaxplace.placement import Duals
 from jaxplace.shapes import pad
 
@@ -76,7 +76,9 @@ def cheapest(instance: Instance, duals: Duals) -> tuple[np.ndarray, int]:
     if not isinstance(terms, Terms):
         raise TypeError("`native_bound.cheapest` needs an instance of `Terms`. Use `numpy_bound`")
     tables, rows = _tables(instance, terms, duals), _rows(instance, terms)
-    order = np.argsort(terms.origin, kind="stable")  # rows of an origin find its tables cached
+    order = stable_order(
+        terms.origin, len(terms.rtt_ms)
+    )  # rows of an origin find its tables cached
     best = np.empty(instance.rows)
     pairs = spread(lambda a, b: _scan(tables, rows, order[a:b], best), instance.rows, chunks=CHUNKS)
     return best, sum(pairs)

@@ -89,9 +89,7 @@ class Desk(NamedTuple):
     tile: np.ndarray  # [tiles] int32
 
 
-def respond(
-    rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature: float
-) -> Response:
+def respond(rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature: float) -> Response:
     """See `xla.respond`."""
     r, on, d = _host(rows, tables, duals)
     n, (m, resources) = len(r.weight), d.capacity.shape
@@ -181,7 +179,11 @@ def _host(rows: Rows, tables: Tables, duals: Duals) -> tuple[HostRows, On, Price
     )
     none = np.zeros((1, m), np.float32)
     transfer = none if tables.transfer is None else np.asarray(tables.transfer)
-    return HostRows(**fields), on, Prices(capacity, _dual(duals.moves), _dual(duals.carbon), transfer)
+    return (
+        HostRows(**fields),
+        on,
+        Prices(capacity, _dual(duals.moves), _dual(duals.carbon), transfer),
+    )
 
 
 @intrinsic
@@ -259,12 +261,10 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
         plain, taken = False, use[i, k]
         for p in range(reach):
             reduced[p] += taken * paid[k, p]
-    stays = -1
+    stays = int32(-1)
     if home >= 0:
-        for p in range(reach):
-            if region[first + p] == home:
-                stays = p
-                break
+        for p in range(reach):  # one of them at most; without a break it runs on vector registers
+            stays = max(stays, int32(p) if region[first + p] == home else int32(-1))
     if stays >= 0:
         value = kwh * price[stays] + gb * egress[first + stays]
         for k in range(paid.shape[0]):

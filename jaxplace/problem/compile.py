@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.instance import DenseTerms, Instance, Terms
+from jaxplace.native import stable_order
 from jaxplace.problem.menus import MenuBook
 from jaxplace.problem.pairs import Pairs
 from jaxplace.problem.problem import Problem, Rows, Scaling, Tables
@@ -103,8 +104,8 @@ def _structured(
 ) -> tuple[dict, dict, np.ndarray]:
     """Row fields, tables and the order of the rows, of an instance with terms by class."""
     workloads = len(terms.hosted)
-    pair, place = np.unique(
-        terms.origin.astype(np.int64) * workloads + terms.workload, return_inverse=True
+    pair, place = _distinct(
+        terms.origin.astype(np.int64) * workloads + terms.workload, len(terms.rtt_ms) * workloads
     )
     limits, fits = _fits(instance, terms)
     budget, reach = _reach(instance, terms, pair, limits)
@@ -115,7 +116,10 @@ def _structured(
     home_zone = np.where(instance.current >= 0, terms.region_zone[instance.current], 0)
     # rows that share all their tables' entries follow each other
     residencies, zones = len(terms.legal), int(home_zone.max(initial=0)) + 1
-    order = np.argsort((place * residencies + terms.residency) * zones + home_zone, kind="stable")
+    order = stable_order(
+        (place * residencies + terms.residency) * zones + home_zone,
+        len(pair) * residencies * zones,
+    )
     leave = instance.policy.move_usd / scaling.cost * (instance.current >= 0)
     legal = None if terms.legal[np.unique(terms.residency)].all() else terms.legal
     fields = {
@@ -146,6 +150,15 @@ def _structured(
     return fields, tables, order
 
 
+def _distinct(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct codes in [0, size) in order, and [n] the place of each code among them."""
+    if size > 4 * len(codes) + 1024:
+        return np.unique(codes, return_inverse=True)
+    seen = np.zeros(size, bool)
+    seen[codes] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[codes]
+
+
 def _fits(
     instance: Instance, terms: Terms
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
@@ -173,8 +186,9 @@ def _reach(
     time = rtt[origin] + terms.service_ms[work]
     # a region that is too small for the smallest use is closed to the workload
     hosted = terms.hosted & (limits >= instance.use.min(0, initial=np.inf)).all(-1)
+    time[~hosted[work]] = np.inf
     budget, reach = exact_ranks(terms.latency_budget_ms, time)
-    reach = np.where(np.isfinite(time) & hosted[work], reach, NEVER)
+    reach[~np.isfinite(time)] = NEVER
     return budget, reach
 
 

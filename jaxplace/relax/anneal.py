@@ -27,10 +27,9 @@ MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are 
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
-LEAST_HEAT = 2  # such steps at least
+HEATS = 1  # such steps
 MILD = 0.1  # violation from which a temperature's optimum is near
-ROUGH = 2e-2  # the same of a sample, whose own error is no smaller
-TOLERANCE = 3e-3  # violation at which a temperature is settled
+TOLERANCE = 3e-2  # violation at which a temperature is settled
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,7 @@ def _cooled(problem: Problem, path: list[Relaxation]) -> Relaxation:
         ahead = np.maximum(state.point + gone * (state.point - path[0].point), 0.0)
         points = [ahead.astype(np.float32).astype(np.float64), state.point]
         heights = [
-            float(respond(problem, of, point, colder).value) - of.limit @ point
-            for point in points
+            float(respond(problem, of, point, colder).value) - of.limit @ point for point in points
         ]
         state = replace(state, point=points[int(np.argmax(heights))])
     return replace(state, temperature=colder)
@@ -146,20 +144,14 @@ def reanneal(
         max_steps: of the ascent at each temperature.
         worth: what the value may still rise by when a temperature is settled.
     """
-    of = Constraints.of(problem)
-    ladder = [start.temperature]
-    while ladder[-1] * REHEAT <= HOTTEST:
-        ladder.append(ladder[-1] * REHEAT)
-        response = respond(problem, of, start.point, ladder[-1])
-        if len(ladder) > LEAST_HEAT and of.violation(response, start.point) <= MILD:
-            break
+    ladder = [start.temperature * REHEAT**n for n in range(HEATS, -1, -1)]
     point = start.point
-    for temperature in reversed(ladder):
+    for temperature in ladder:
         point = ascent.settle(
             problem,
             point,
             temperature,
-            tolerance=ROUGH,
+            tolerance=TOLERANCE,
             worth=worth,
             report=lambda now: now.steps >= max_steps,
         ).point
@@ -203,7 +195,7 @@ def _settle(
         problem,
         state.point,
         state.temperature,
-        tolerance=TOLERANCE if state.whole else ROUGH,
+        tolerance=TOLERANCE,
         worth=worth,
         report=report,
     )

@@ -25,8 +25,8 @@ TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of the largest curvature
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
-FEW_ROWS = 4096  # whose curvature is taken whatever it costs
-CURVATURE_PAIRS = 3e7  # entries of shares' products that a step may spend on curvature
+FEW_ROWS = 2048  # whose curvature is taken whatever it costs
+CURVATURE_PAIRS = 1e7  # entries of shares' products that a step may spend on curvature
 OVER_SPREAD = 4.0  # regions with a share that counts, for each one that a row is spread over
 RADIUS = 4.0  # temperatures that a dual may move in a first step
 PATIENCE = 5  # steps in which the value must rise by more than
@@ -90,9 +90,7 @@ def trial_point(
         free = now_free
     step = np.clip(step, low, high)
     bend = matrix @ step
-    return Direction(
-        point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend
-    )
+    return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

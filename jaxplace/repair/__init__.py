@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from jaxplace.repair.auction import clear_overloads
+from jaxplace.repair.auction import clear_overloads, reinsert
 from jaxplace.repair.budgets import keep_budgets
 from jaxplace.repair.core import Core
-from jaxplace.repair.improve import exchange, reinsert, shift
+from jaxplace.repair.improve import exchange, shift
 
 
 __all__ = ["Core", "repair"]
@@ -39,21 +39,16 @@ def repair(
     if not len(core.row):
         return
 
-    def settle() -> float:
-        clear_overloads(core, prices, rise=rise)
-        keep_budgets(core)
-        return _improve(core, prices, deadline, enough)
-
-    cost = settle()
+    clear_overloads(core, prices, rise=rise)
+    keep_budgets(core)
+    _improve(core, prices, deadline, enough)
     for _ in range(RETRIES):
-        before = core.units.copy()
-        if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
+        if time.perf_counter() > deadline:
             break
-        retried = settle()
-        if retried > cost - enough:
-            core.units[:] = before
+        gained = reinsert(core, prices, rise=rise, worth=worth, deadline=deadline)
+        before = core.objective()
+        if gained + before - _improve(core, prices, deadline, enough) < enough:
             break
-        cost = retried
 
 
 def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> float:

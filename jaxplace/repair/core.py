@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxplace.native import compiled
+
 
 TINY = 1e-12  # share of a capacity below which an overload is the sum's own rounding
 
@@ -40,19 +42,11 @@ class Core:
     room: np.ndarray
     purse: np.ndarray
 
-    def load(self) -> np.ndarray:
-        """[m + 1, R] use at each region."""
-        i, k = np.nonzero(self.units)
-        return self.sums(self.region[i, k], self.use[i, k] * self.units[i, k, None])
-
-    def sums(self, region: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Values [e, R] summed by region, [m + 1, R]."""
-        size = len(self.room)
-        return np.stack([np.bincount(region, v, size) for v in values.T], 1)
-
     def free(self) -> np.ndarray:
         """[m + 1, R] room less load; below 0: overload."""
-        return self.room - self.load()
+        left = self.room.copy()
+        _take(self.units, self.region, self.use, left)
+        return left
 
     def spare(self) -> np.ndarray:
         """[B] what is left of the budgets; below 0: excess."""
@@ -67,6 +61,15 @@ class Core:
         """Move t units of rows from option `source` to option `target`."""
         np.subtract.at(self.units, (row, source), t)
         np.add.at(self.units, (row, target), t)
+
+
+@compiled
+def _take(units, region, use, left):  # type: ignore[no-untyped-def]
+    for i in range(units.shape[0]):
+        for k in range(units.shape[1]):
+            if units[i, k]:
+                for r in range(left.shape[1]):
+                    left[region[i, k], r] -= units[i, k] * use[i, k, r]
 
 
 def join(parts: list[Core], room: np.ndarray, purse: np.ndarray) -> Core:

@@ -8,14 +8,14 @@ fits; an exchange fills it with the difference of two.
 
 import numpy as np
 
-from jaxplace.repair.core import Core, prefix
+from jaxplace.native import compiled
+from jaxplace.repair.auction import SMALLEST
+from jaxplace.repair.core import Core
 
 
-MOST_MOVES = 1_000_000  # halves of exchanges that a round looks at
+MOST_MOVES = 400_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
-WORST = 0.5  # of what badly placed units lose: those that are put back first
-SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
 
 def shift(core: Core, watched: np.ndarray) -> np.ndarray:
@@ -25,149 +25,210 @@ def shift(core: Core, watched: np.ndarray) -> np.ndarray:
         core: changed in place.
         watched: [m + 1] bool, regions whose room is worth a look.
     """
-    free, spare = core.free(), core.spare()
-    last = len(free) - 1
+    free = core.free()
     touched = np.zeros(len(free), bool)
     open_to = watched & (free > 0).any(1)
-    near = np.nonzero(open_to[core.region].any(1))[0]
-    if not len(near):
+    if not open_to.any():
         return touched
-    i, k = np.nonzero(core.units[near])
-    i = near[i]
-    fits = (core.use[i] <= free[core.region[i]]).all(2) & open_to[core.region[i]]
-    gain = np.where(fits, core.cost[i, k][:, None] - core.cost[i], 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.nan_to_num((core.use[i] / free[core.region[i]]).max(2), nan=0.0, posinf=0.0)
-    best = gain.argmax(1)
-    entry = np.arange(len(i))
-    gain, weight = gain[entry, best], weight[entry, best]
-    pays = gain > SMALLEST * np.abs(core.cost[i, k])
-    i, k, best, gain, weight = i[pays], k[pays], best[pays], gain[pays], weight[pays]
-    target = core.region[i, best]
-    order = np.lexsort((-gain / np.maximum(weight, 1e-12), target))
-    i, k, best, target = i[order], k[order], best[order], target[order]
-    t = _fitting(core, i, k, best, target, free)
-    t = _within(t, core.toll[i, best] - core.toll[i, k], spare, gain[order])
-    go = t > 0
-    core.move(i[go], k[go], best[go], t[go])
-    touched[core.region[i[go], k[go]]] = True
-    touched[target[go]] = True
-    touched[last] = False
+    entry, to, gain = _shifts(core.region, core.cost, core.use, core.units, free, open_to)
+    order = np.argsort(-gain, kind="stable")
+    _make(
+        entry[order], to[order], core.region, core.use, core.toll, core.units, free, core.spare(),
+        touched)  # fmt: skip
+    touched[-1] = False
     return touched
 
 
-def _fitting(
-    core: Core,
-    i: np.ndarray,
-    k: np.ndarray,
-    best: np.ndarray,
-    target: np.ndarray,
-    free: np.ndarray,
-) -> np.ndarray:
-    """Units of each entry that fit after those before it at the same target."""
-    use, units = core.use[i, best], core.units[i, k]
-    # sources empty out meanwhile, which only helps; a row's other entries are none of ours
-    left = free[target] - prefix(target, use * units[:, None])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fit = np.where(use > 0, np.floor(left / use * (1 + 1e-15)), np.inf).min(1)
-    return np.clip(fit, 0, units).astype(np.int64)
+@compiled
+def _shifts(region, cost, use, units, free, open_to):  # type: ignore[no-untyped-def]
+    """The best shift of each entry that pays: entry, option, gain per share of the room."""
+    rows, options = units.shape
+    found = 0
+    entry, to, gains = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024)
+    for i in range(rows):
+        some = False
+        for o in range(options):
+            some = some or open_to[region[i, o]]
+        if not some:
+            continue
+        for k in range(options):
+            if not units[i, k]:
+                continue
+            best, best_o = SMALLEST * abs(cost[i, k]), -1
+            for o in range(options):
+                gain = cost[i, k] - cost[i, o]
+                if gain > best and open_to[region[i, o]]:
+                    fits = True
+                    for r in range(free.shape[1]):
+                        fits = fits and use[i, o, r] <= free[region[i, o], r]
+                    if fits:
+                        best, best_o = gain, o
+            if best_o < 0:
+                continue
+            weight = 1e-12
+            for r in range(free.shape[1]):
+                room = free[region[i, best_o], r]
+                if room > 0:
+                    weight = max(weight, use[i, best_o, r] / room)
+            if found == len(entry):
+                entry = np.concatenate((entry, np.empty_like(entry)))
+                to = np.concatenate((to, np.empty_like(to)))
+                gains = np.concatenate((gains, np.empty_like(gains)))
+            entry[found], to[found], gains[found] = i * options + k, best_o, best / weight
+            found += 1
+    return entry[:found], to[:found], gains[:found]
 
 
-def _within(t: np.ndarray, toll: np.ndarray, spare: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """The same moves as far as the fleet budgets let them, the most gainful first."""
-    for b in range(toll.shape[1]):
-        order = np.argsort(-gain, kind="stable")
-        takes = np.maximum(toll[order, b] * t[order], 0.0)
-        keep = np.cumsum(takes) <= max(spare[b], 0.0)
-        t = t.copy()
-        t[order[~(keep | (takes == 0))]] = 0
-    return t
+@compiled
+def _make(entry, to, region, use, toll, units, free, spare, touched):  # type: ignore[no-untyped-def]
+    """Make shifts in order, as many units as still fit."""
+    options = units.shape[1]
+    for n in range(len(entry)):
+        i, k, o = entry[n] // options, entry[n] % options, to[n]
+        source, target = region[i, k], region[i, o]
+        t = np.float64(units[i, k])
+        for r in range(free.shape[1]):
+            if use[i, o, r] > 0:
+                t = min(t, np.floor(free[target, r] / use[i, o, r] * (1 + 1e-15)))
+        for b in range(len(spare)):
+            takes = toll[i, o, b] - toll[i, k, b]
+            if takes > 0:
+                t = min(t, np.floor(max(spare[b], 0.0) / takes))
+        if t <= 0:
+            continue
+        units[i, k] -= np.int64(t)
+        units[i, o] += np.int64(t)
+        for r in range(free.shape[1]):
+            free[source, r] += t * use[i, k, r]
+            free[target, r] -= t * use[i, o, r]
+        for b in range(len(spare)):
+            spare[b] -= t * (toll[i, o, b] - toll[i, k, b])
+        touched[source] = touched[target] = True
 
 
 def exchange(core: Core, prices: np.ndarray) -> int:
     """One round of exchanges, at most one a row; returns how many were made."""
     free = core.free()
-    i, k = np.nonzero(core.units)
     worth = (np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0) * prices).sum(1)
-    asked = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
-    extra = asked[i] - asked[i, k][:, None]  # [e, K] what a unit minds, at the duals
-    source = core.region[i, k]
-    # a move can be half of a paying exchange only if it minds less than the room that is filled
-    # is worth, and what the unit that comes the other way may gain by leaving
-    eager = np.zeros(len(free))
-    np.maximum.at(eager, source, -extra.min(1))
-    target = core.region[i]
-    able = np.isfinite(extra) & (target != source[:, None])
-    able &= extra < worth[target] + eager[target] + worth[source][:, None]
-    e, to = np.nonzero(able)
-    if not len(e):
+    entry, to, extra = _halves(
+        core.region, core.guide, core.use, core.units, prices, worth)  # fmt: skip
+    if not len(entry):
         return 0
-    if len(e) > MOST_MOVES:  # those that mind least
-        least = np.sort(np.argpartition(extra[e, to], MOST_MOVES)[:MOST_MOVES])
-        e, to = e[least], to[least]
-    i, k, source = i[e], k[e], source[e]
-    target = core.region[i, to]
-    return _match(core, i, k, to, source, target, free)
-
-
-def reinsert(core: Core, prices: np.ndarray, *, worth: float) -> bool:
-    """Put the units that fare worst at the duals where they belong, full or not.
-
-    The auction that must follow lets others make room, and may move a large unit for many small
-    ones, which neither a shift nor an exchange does.
-
-    Returns:
-        Whether any were moved: not if all together lose no more than `worth` [USD].
-    """
-    i, k = np.nonzero(core.units)
-    asked = core.guide[i] + np.einsum("ekr,ekr->ek", core.use[i], prices[core.region[i]])
-    best = asked.argmin(1)
-    entry = np.arange(len(i))
-    loss = (asked[entry, k] - asked[entry, best]) * core.units[i, k]
-    if loss.sum() <= worth:
-        return False
-    order = np.argsort(-loss, kind="stable")
-    worst = order[: 1 + np.searchsorted(np.cumsum(loss[order]), WORST * loss.sum())]
-    core.move(i[worst], k[worst], best[worst], core.units[i[worst], k[worst]])
-    return True
-
-
-def _match(
-    core: Core,
-    i: np.ndarray,
-    k: np.ndarray,
-    to: np.ndarray,
-    source: np.ndarray,
-    target: np.ndarray,
-    free: np.ndarray,
-) -> int:
-    """Pair moves a -> b with moves b -> a and make the best disjoint pairs."""
-    size = len(free)
+    if len(entry) > MOST_MOVES:  # those that mind least
+        least = np.sort(np.argpartition(extra, MOST_MOVES)[:MOST_MOVES])
+        entry, to = entry[least], to[least]
+    options = core.units.shape[1]
+    i, k = np.divmod(entry, options)
+    source, target = core.region[i, k], core.region[i, to]
     scarce = 0 if free.shape[1] == 1 else int(np.argmin(_fullness(core, free)))
-    use = core.use[i, to, scarce]  # at the target
-    back = core.use[i, k, scarce]  # what leaves the source
-    change = core.cost[i, to] - core.cost[i, k]
-    key = source.astype(np.int64) * size + target
-    order = np.lexsort((back, key))
-    i, k, to, source, target = i[order], k[order], to[order], source[order], target[order]
-    use, back, change, key = use[order], back[order], change[order], key[order]
-    # partners of a -> b come from b -> a and must free what the unit needs beyond b's room
-    wanted = target.astype(np.int64) * size + source
-    start, stop = np.searchsorted(key, wanted), np.searchsorted(key, wanted, side="right")
-    need = use - np.where(np.isfinite(free[target, scarce]), free[target, scarce], np.inf)
-    first = _search(back, need, start, stop)
-    best_gain, best_with = np.zeros(len(i)), np.zeros(len(i), np.int64)
-    for d in range(NEAREST):
-        other = np.minimum(first + d, len(i) - 1)
-        valid = (first + d < stop) & (i[other] != i)
-        gain = np.where(valid, -(change + change[other]), 0.0)
-        here = free[target] - core.use[i, to] + core.use[i[other], k[other]]
-        there = free[source] - core.use[i[other], to[other]] + core.use[i, k]
-        valid &= (here >= 0).all(1) & (there >= 0).all(1)
-        better = valid & (gain > best_gain)
-        best_gain = np.where(better, gain, best_gain)
-        best_with = np.where(better, other, best_with)
-    return _apply(core, (i, k, to), (i[best_with], k[best_with], to[best_with]), best_gain)
+    order, start = _by_pair(source, target, core.use[i, k, scarce], len(free))
+    entry, to = entry[order], to[order]
+    gain, partner = _partners(
+        entry, to, source[order], target[order], start, core.region, core.cost, core.use, free,
+        scarce)  # fmt: skip
+    pays = np.nonzero(gain > 0)[0]
+    pays = pays[np.argsort(-gain[pays], kind="stable")][: MOST * len(core.room)]
+    return _swap(
+        pays, entry, to, partner, core.region, core.use, core.toll, core.units, free, core.spare()
+    )
+
+
+@compiled
+def _halves(region, guide, use, units, prices, worth):  # type: ignore[no-untyped-def]
+    """Moves that can be half of a paying exchange: entry, option, what the unit minds.
+
+    Such a move minds less than the room that is filled is worth, and what the unit that comes
+    the other way may gain by leaving.
+    """
+    rows, options = units.shape
+    m, resources = prices.shape
+    eager = np.zeros(m)
+    asks = np.empty(options)
+    found = 0
+    entry, to, extra = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024)
+    for turn in range(2):
+        for i in range(rows):
+            least = np.inf
+            for o in range(options):
+                asks[o] = guide[i, o]
+                for r in range(resources):
+                    asks[o] += use[i, o, r] * prices[region[i, o], r]
+                least = min(least, asks[o])
+            for k in range(options):
+                if not units[i, k]:
+                    continue
+                source = region[i, k]
+                if turn == 0:
+                    eager[source] = max(eager[source], asks[k] - least)
+                    continue
+                for o in range(options):
+                    minds, target = asks[o] - asks[k], region[i, o]
+                    if (
+                        target == source
+                        or not minds < np.inf
+                        or minds >= worth[target] + eager[target] + worth[source]
+                    ):
+                        continue
+                    if found == len(entry):
+                        entry = np.concatenate((entry, np.empty_like(entry)))
+                        to = np.concatenate((to, np.empty_like(to)))
+                        extra = np.concatenate((extra, np.empty_like(extra)))
+                    entry[found], to[found], extra[found] = i * options + k, o, minds
+                    found += 1
+    return entry[:found], to[:found], extra[:found]
+
+
+@compiled
+def _by_pair(source, target, frees, m):  # type: ignore[no-untyped-def]
+    """Moves in the order of (source, target), then of the use that they free; and the starts."""
+    start = np.zeros(m * m + 1, np.int64)
+    for n in range(len(source)):
+        start[source[n] * m + target[n] + 1] += 1
+    for n in range(m * m):
+        start[n + 1] += start[n]
+    place, order = start[:-1].copy(), np.empty(len(source), np.int64)
+    for n in range(len(source)):
+        key = source[n] * m + target[n]
+        order[place[key]] = n
+        place[key] += 1
+    for key in range(m * m):
+        a, b = start[key], start[key + 1]
+        if b > a + 1:
+            part = order[a:b]
+            order[a:b] = part[np.argsort(frees[part], kind="mergesort")]
+    return order, start
+
+
+@compiled
+def _partners(entry, to, source, target, start, region, cost, use, free, scarce):  # type: ignore[no-untyped-def]
+    """The best partner of each move and the gain of both, 0 without one."""
+    options = region.shape[1]
+    m, resources = free.shape
+    gains, partners = np.zeros(len(entry)), np.zeros(len(entry), np.int64)
+    for n in range(len(entry)):
+        i, k, o = entry[n] // options, entry[n] % options, to[n]
+        here, there = target[n], source[n]
+        # partners of a -> b come from b -> a and must free what the unit needs beyond b's room
+        need = use[i, o, scarce] - free[here, scarce] if free[here, scarce] < np.inf else -np.inf
+        low, stop = start[here * m + there], start[here * m + there + 1]
+        high = stop
+        while low < high:
+            middle = (low + high) // 2
+            if use[entry[middle] // options, entry[middle] % options, scarce] < need:
+                low = middle + 1
+            else:
+                high = middle
+        floor = SMALLEST * abs(cost[i, k])
+        for other in range(low, min(low + NEAREST, stop)):
+            i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
+            gain = cost[i, k] - cost[i, o] + cost[i2, k2] - cost[i2, o2]
+            fits = i2 != i and gain > max(gains[n], floor)
+            for r in range(resources):
+                fits = fits and free[here, r] - use[i, o, r] + use[i2, k2, r] >= 0
+                fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
+            if fits:
+                gains[n], partners[n] = gain, other
+    return gains, partners
 
 
 def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
@@ -176,40 +237,37 @@ def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.nanmean(free / room, axis=0), nan=np.inf)
 
 
-def _search(value: np.ndarray, need: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """First position of [start, stop) whose value is at least `need`; values rise within it."""
-    low, high = start, stop
-    while (low < high).any():
-        middle = (low + high) // 2
-        below = value[np.minimum(middle, len(value) - 1)] < need
-        open_ = low < high
-        low = np.where(open_ & below, middle + 1, low)
-        high = np.where(open_ & ~below, middle, high)
-    return low
-
-
-def _apply(
-    core: Core,
-    moves: tuple[np.ndarray, np.ndarray, np.ndarray],
-    partners: tuple[np.ndarray, np.ndarray, np.ndarray],
-    gain: np.ndarray,
-) -> int:
+@compiled
+def _swap(pays, entry, to, partner, region, use, toll, units, free, spare):  # type: ignore[no-untyped-def]
     """Make exchanges, the most gainful first, as far as what came before leaves them possible."""
-    pays = np.nonzero(gain > SMALLEST * np.abs(core.cost[moves[0], moves[1]]))[0]
-    pays = pays[np.argsort(-gain[pays], kind="stable")][: MOST * len(core.room)]
-    free, spare = core.free(), core.spare()
-    seen: set[int] = set()
-    pairs = zip(*(v[pays].tolist() for v in moves + partners), strict=True)
-    for i, k, to, i2, k2, to2 in pairs:
-        if i in seen or i2 in seen:
+    options = units.shape[1]
+    seen = np.zeros(len(units), np.bool_)
+    made = 0
+    for n in pays:
+        i, k, o = entry[n] // options, entry[n] % options, to[n]
+        other = partner[n]
+        i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
+        if seen[i] or seen[i2]:
             continue
-        here, there = core.region[i, to], core.region[i, k]
-        after_here = free[here] - core.use[i, to] + core.use[i2, k2]
-        after_there = free[there] - core.use[i2, to2] + core.use[i, k]
-        toll = core.toll[i, to] - core.toll[i, k] + core.toll[i2, to2] - core.toll[i2, k2]
-        if min(after_here.min(), after_there.min()) < 0 or ((toll > 0) & (toll > spare)).any():
+        here, there = region[i, o], region[i, k]
+        fits = True
+        for r in range(free.shape[1]):
+            fits = fits and free[here, r] - use[i, o, r] + use[i2, k2, r] >= 0
+            fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
+        for b in range(len(spare)):
+            takes = toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
+            fits = fits and (takes <= 0 or takes <= spare[b])
+        if not fits:
             continue
-        free[here], free[there], spare = after_here, after_there, spare - toll
-        core.units[[i, i, i2, i2], [k, to, k2, to2]] += np.array([-1, 1, -1, 1])
-        seen |= {i, i2}
-    return len(seen) // 2
+        for r in range(free.shape[1]):
+            free[here, r] += use[i2, k2, r] - use[i, o, r]
+            free[there, r] += use[i, k, r] - use[i2, o2, r]
+        for b in range(len(spare)):
+            spare[b] -= toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
+        units[i, k] -= 1
+        units[i, o] += 1
+        units[i2, k2] -= 1
+        units[i2, o2] += 1
+        seen[i] = seen[i2] = True
+        made += 1
+    return made
