@@ -56,7 +56,7 @@ class Scenarios:
     """Generated scenarios by name, made once; `$JAXPLACE_SCENARIOS` keeps them between sessions."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(os.environ.get("JAXPLACE_SCENARIOS") or folder)
+        self.folder = Path(os.environ.get("JAXPLACE_SCENARIOS") or folder).resolve()
 
     def get(self, name: str, **words: Any) -> Path:
         """The folder of a scenario: "demo", one of SIZES, or what `words` say."""

@@ -99,15 +99,17 @@ def growth(rows: list[Row]) -> str:
         some = _series(rows, of)
         lines = [
             (f"{r['size'][of]:,}", f"{r['size'][fixed]:,}", f"{r['total_s']:.1f}",
-             *_slopes(some, k, of), f"{r['peak_rss_bytes'] / GIB:.2f}", f"{r['gap']:.1e}",
-             _checked(r))
+             *_slopes(some, k, of), f"{r['peak_rss_bytes'] / GIB:.2f}",
+             f"{4 * _pairs(r) / GIB:.2f}", f"{r['gap']:.1e}", _checked(r))
             for k, r in enumerate(some)
         ]  # fmt: skip
         head = (f"{of} | {fixed} | seconds | slope of time | slope of memory | memory [GiB] "
-                "| gap | checked")  # fmt: skip
-        table = _table(head, lines, "rrrrrrrl")
+                "| float32 a pair [GiB] | gap | checked")  # fmt: skip
+        table = _table(head, lines, "rrrrrrrrl")
         text += table and table + "\n"
-    return text and text + _picture("growth", "time and memory over requests and regions")
+    return text and text.removesuffix("\n") + _picture(
+        "growth", "time and memory over requests and regions"
+    )
 
 
 def kernels(rows: list[Row]) -> str:
@@ -125,9 +127,9 @@ def kernels(rows: list[Row]) -> str:
             "| of the exp limit | the same, allowed | of the copy limit")  # fmt: skip
     table = _table(head, lines, "lllrrrrrr")
     limits = {
-        (f"{name}: {what}", f"{rate / 1e9:.1f} G {unit}/s")
-        for what, unit in (("exp_per_s", "exp"), ("copy_bytes_per_s", "bytes"))
-        for name, rate in _best_limits(some, what).items()
+        (f"{what}: {name}", f"{rate / 1e9:.1f} G/s")
+        for what, key in (("exponentials", "exp_per_s"), ("bytes copied", "copy_bytes_per_s"))
+        for name, rate in _best_limits(some, key).items()
     }
     table = table and table + "\n" + _table("limit, best of the runs | rate", sorted(limits), "lr")
     return table and table + _picture("roofline", "allowed pairs per second and the limit")
@@ -237,9 +239,12 @@ def draw(rows: list[Row], folder: Path = PICTURES) -> None:
 def _growth(rows: list[Row]) -> Any:
     from matplotlib import pyplot
 
-    if not any(row["kind"].startswith("growth") for row in rows):
+    every = [row for row in rows if row["kind"].startswith("growth")]
+    if not every:
         return None
-    figure, axes = pyplot.subplots(2, 2, figsize=(8, 5.5), sharex="col", sharey="row")
+    figure, axes = pyplot.subplots(
+        2, 2, figsize=(8, 5.5), sharex="col", sharey="row", layout="constrained"
+    )
     for column, (of, fixed) in enumerate((("requests", "regions"), ("regions", "requests"))):
         series = _series(rows, of)
         if not series:
@@ -254,7 +259,7 @@ def _growth(rows: list[Row]) -> Any:
             slope = _slopes(series, len(series) - 1, of)[line]
             if slope:
                 panel.annotate(f"last slope {slope}", (x[-1], y[-1]), ha="right", va="bottom")
-            panel.set_ylim(bottom=min(y) / 2)
+            panel.set_ylim(bottom=min(row[key] for row in every) / unit / 2)
             panel.set_ylabel("" if column else what)
             panel.legend(frameon=False, loc="upper left")
         axes[0][column].set_title(f"{series[0]['size'][fixed]:,} {fixed}")
@@ -269,12 +274,13 @@ def _bars(rows: list[Row]) -> Any:
     if not warm:
         return None
     figure, panel = pyplot.subplots(figsize=(8, 0.5 * len(warm) + 1.2))
-    names, left = [f"{name} ({row['total_s']:.1f} s)" for name, row in warm.items()], [0.0] * 99
+    names = [f"{name} ({row['total_s']:.1f} s)" for name, row in warm.items()]
+    left = [0.0] * len(warm)
     colors = pyplot.get_cmap("tab10")
     for k, stage in enumerate(STAGES):
         share = [100 * _stages(row)[stage] / row["total_s"] for row in warm.values()]
-        panel.barh(names, share, left=left[: len(share)], label=stage, color=colors(k))
-        left = [a + b for a, b in zip(left, share, strict=False)]
+        panel.barh(names, share, left=left, label=stage, color=colors(k))
+        left = [a + b for a, b in zip(left, share, strict=True)]
     panel.invert_yaxis()
     panel.set_xlabel("share of the time [%]")
     panel.legend(ncol=5, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))

@@ -27,9 +27,10 @@ MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are 
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
-HEATS = 1  # such steps
+HEATS = 2  # such steps
 MILD = 0.1  # violation from which a temperature's optimum is near
-TOLERANCE = 3e-2  # violation at which a temperature is settled
+ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
+TOLERANCE = 3e-3  # violation at which a temperature is settled
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def reanneal(
             problem,
             point,
             temperature,
-            tolerance=TOLERANCE,
+            tolerance=ROUGH,
             worth=worth,
             report=lambda now: now.steps >= max_steps,
         ).point
@@ -195,7 +196,7 @@ def _settle(
         problem,
         state.point,
         state.temperature,
-        tolerance=TOLERANCE,
+        tolerance=TOLERANCE if state.whole else ROUGH,
         worth=worth,
         report=report,
     )

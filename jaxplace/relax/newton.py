@@ -135,8 +135,8 @@ class Newton(AbstractAscent):
         reach, damping = RADIUS * temperature / of.unit, 1e-3
         heights = [height]
         while now.steps < self.max_steps and not report(now):
-            stuck = height - heights[0] <= NEGLIGIBLE * abs(height) and len(heights) > PATIENCE
-            if stuck:
+            risen = height - heights[0]
+            if len(heights) > PATIENCE and risen <= max(NEGLIGIBLE * abs(height), worth):
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from jaxplace.repair.auction import clear_overloads, reinsert
+from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.budgets import keep_budgets
 from jaxplace.repair.core import Core
-from jaxplace.repair.improve import exchange, shift
+from jaxplace.repair.improve import exchange, reinsert, shift
 
 
 __all__ = ["Core", "repair"]
@@ -39,16 +39,21 @@ def repair(
     if not len(core.row):
         return
 
-    clear_overloads(core, prices, rise=rise)
-    keep_budgets(core)
-    _improve(core, prices, deadline, enough)
+    def settle() -> float:
+        clear_overloads(core, prices, rise=rise)
+        keep_budgets(core)
+        return _improve(core, prices, deadline, enough)
+
+    cost = settle()
     for _ in range(RETRIES):
-        if time.perf_counter() > deadline:
+        before = core.units.copy()
+        if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
             break
-        gained = reinsert(core, prices, rise=rise, worth=worth, deadline=deadline)
-        before = core.objective()
-        if gained + before - _improve(core, prices, deadline, enough) < enough:
+        retried = settle()
+        if retried > cost - enough:
+            core.units[:] = before
             break
+        cost = retried
 
 
 def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> float:

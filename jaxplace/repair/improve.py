@@ -9,13 +9,14 @@ fits; an exchange fills it with the difference of two.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.auction import SMALLEST
 from jaxplace.repair.core import Core
 
 
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
+WORST = 0.5  # of what badly placed units lose: those that are put back first
+SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
 
 def shift(core: Core, watched: np.ndarray) -> np.ndarray:
@@ -271,3 +272,25 @@ def _swap(pays, entry, to, partner, region, use, toll, units, free, spare):  # t
         seen[i] = seen[i2] = True
         made += 1
     return made
+
+
+def reinsert(core: Core, prices: np.ndarray, *, worth: float) -> bool:
+    """Put the units that fare worst at the duals where they belong, full or not.
+
+    The auction that must follow lets others make room, and may move a large unit for many small
+    ones, which neither a shift nor an exchange does.
+
+    Returns:
+        Whether any were moved: not if all together lose no more than `worth` [USD].
+    """
+    i, k = np.nonzero(core.units)
+    asked = core.guide[i] + np.einsum("ekr,ekr->ek", core.use[i], prices[core.region[i]])
+    best = asked.argmin(1)
+    entry = np.arange(len(i))
+    loss = (asked[entry, k] - asked[entry, best]) * core.units[i, k]
+    if loss.sum() <= worth:
+        return False
+    order = np.argsort(-loss, kind="stable")
+    worst = order[: 1 + np.searchsorted(np.cumsum(loss[order]), WORST * loss.sum())]
+    core.move(i[worst], k[worst], best[worst], core.units[i[worst], k[worst]])
+    return True
