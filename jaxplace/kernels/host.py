@@ -12,22 +12,27 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import float32, int32, types
+from numba import float32, int32, types, uint64
 from numba.extending import intrinsic
 
 from jaxplace.kernels.response import Response
 from jaxplace.native import compiled, spread
-from jaxplace.problem.menus import TILE, Menus
+from jaxplace.problem import menus as book
+from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Rows, Tables
 
 
 CHUNKS = 16  # parts that a pass is cut into; sums are by part, then over the parts in order
+# positions on menus are unsigned: for signed ones, Numba looks at each whether it counts from the
+# end, and vector registers stay empty
+TILE = np.uint64(book.TILE)
 FLUSH = 256  # rows after which float32 loads go to the float64 totals
 FAR = np.float32(1e30)  # a reduced cost that nobody pays
 CUT = np.float32(1e-7)  # shares below it carry no curvature
 LOG2E = np.float32(1.4426950408889634)
-LOWEST = np.float32(-126.0)  # the exponent of the smallest normal float32
-CERTAIN = np.float32(126.0 / 1.4426950408889634)  # temperatures above the best: share 0
+LOWEST = np.float32(-50.0)  # shares below 2**-50 of the best's are 0; so squares stay normal
+FLOOR = np.float32(2.0**-50)
+CERTAIN = np.float32(50.0 / 1.4426950408889634)  # the same in temperatures above the best
 # (2^f - 1) / f on (-1, 0] in rising powers; error 1e-8 of 2^f
 C0, C1, C2, C3, C4, C5 = (
     np.float32(c)
@@ -148,8 +153,9 @@ def _dual(dual: object) -> np.float32:
 
 
 def _desk(m: int, resources: int) -> Desk:
-    tiles = -(-m // TILE)
-    one, each = np.zeros((4, tiles * TILE), np.float32), np.zeros((2, resources, tiles * TILE))
+    tiles = -(-m // book.TILE)
+    width = tiles * book.TILE
+    one, each = np.zeros((4, width), np.float32), np.zeros((2, resources, width))
     paid, load = each.astype(np.float32)
     energy, state, reduced, share = one
     return Desk(paid, energy, state, reduced, share, load,
@@ -215,13 +221,18 @@ def _exp2(z):  # type: ignore[no-untyped-def]
 
 
 @_inner
+def _tiles(reach):  # type: ignore[no-untyped-def]
+    return (reach + TILE - uint64(1)) // TILE
+
+
+@_inner
 def _enter(place, residency, home_zone, of, start, size, factor, region, energy, carbon, capacity,
            carbon_dual, transfer, paid, price, state, i, h, residencies, states):  # type: ignore[no-untyped-def]  # fmt: skip
     """Lay out what row i's class pays; h is the row before it, or -1.  Its class."""
     same = h >= 0 and place[i] == place[h]
     same = same and residency[i * residencies] == residency[h * residencies]
     menu = of[place[i], residency[i * residencies]]
-    first, entries = start[menu], size[menu]
+    first, entries = uint64(start[menu]), uint64(size[menu])
     if not same:
         for k in range(capacity.shape[1]):
             for p in range(entries):
@@ -239,18 +250,19 @@ def _enter(place, residency, home_zone, of, start, size, factor, region, energy,
 def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, rank, region, egress,
             fit, least_fit, paid, price, state, reduced, least, i, menu, on_fit):  # type: ignore[no-untyped-def]  # fmt: skip
     """Fill `reduced` and `least` for row i; how many regions are in reach, and which is home."""
-    reach, high = 0, entries
+    reach, high = uint64(0), entries
     while reach < high:
-        middle = (reach + high) // 2
+        middle = (reach + high) >> uint64(1)
         if rank[first + middle] <= budget:
-            reach = middle + 1
+            reach = middle + uint64(1)
         else:
             high = middle
-    tiles = (reach + TILE - 1) // TILE
+    tiles = _tiles(reach)
     taken = use[i, 0]
     for tile in range(tiles):
         lowest = FAR
-        for p in range(tile * TILE, tile * TILE + TILE):
+        at = tile * TILE
+        for p in range(at, at + TILE):
             value = kwh * price[p] + taken * paid[0, p]
             value += gb * egress[first + p] + (state_gb * state[p] + leave)
             reduced[p] = value
@@ -266,11 +278,12 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
         for p in range(reach):  # one of them at most; without a break it runs on vector registers
             stays = max(stays, int32(p) if region[first + p] == home else int32(-1))
     if stays >= 0:
-        value = kwh * price[stays] + gb * egress[first + stays]
+        p = uint64(stays)
+        value = kwh * price[p] + gb * egress[first + p]
         for k in range(paid.shape[0]):
-            value += use[i, k] * paid[k, stays]
-        reduced[stays] = value
-        least[stays // TILE] = min(least[stays // TILE], value)
+            value += use[i, k] * paid[k, p]
+        reduced[p] = value
+        least[p // TILE] = min(least[p // TILE], value)
     if on_fit:
         for k in range(paid.shape[0]):
             size_rank = fits[i, k]
@@ -280,9 +293,9 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
                     reduced[p] = reduced[p] if fit[k, first + p] >= size_rank else FAR
     for p in range(reach, tiles * TILE):
         reduced[p] = FAR
-    for tile in range(max(tiles - 1, 0) if plain else 0, tiles):
-        lowest = FAR
-        for p in range(tile * TILE, tile * TILE + TILE):
+    for tile in range(uint64(0) if not plain or tiles == 0 else tiles - uint64(1), tiles):
+        lowest, at = FAR, tile * TILE
+        for p in range(at, at + TILE):
             lowest = reduced[p] if reduced[p] < lowest else lowest
         least[tile] = lowest
     return reach, stays
@@ -290,7 +303,7 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
 
 @_inner
 def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):  # type: ignore[no-untyped-def]
-    """Fill `share` in the tiles that `tile_used` lists, where it is above the smallest float32.
+    """Fill `share` in the tiles that `tile_used` lists, where it is not 0.
 
     Returns the best, the sum of shares, the share left out, the sum of squares, the regret and
     the number of tiles.
@@ -307,11 +320,12 @@ def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):  # type: i
             continue
         tile_used[used] = tile
         used += 1
-        for p in range(tile * TILE, tile * TILE + TILE):
+        at = tile * TILE
+        for p in range(at, at + TILE):
             above = reduced[p] - best
             z = above * slope
             z = z if z > LOWEST else LOWEST
-            value = _exp2(z) if z > LOWEST else float32(0)
+            value = _exp2(z) - FLOOR
             share[p] = value
             total += value
             square += value * value
@@ -347,19 +361,19 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
                       m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
                       on.residency, on.state)  # fmt: skip
         if last >= 0 and (menu != before or held >= FLUSH):
-            _flush(start[before], size[before], region, factor, sums_of, load)
+            _flush(uint64(start[before]), uint64(size[before]), region, factor, sums_of, load)
             held = 0
         last, held = i, held + 1
-        first = start[menu]
+        first = uint64(start[menu])
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, stays = _reduce(
-            first, size[menu], budget[i], energy[i], egress[i * on.egress], state[i * on.state],
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
             away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
             reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
         best, total, out, square, regret, used = _soften(
-            unplaced[i], wide, (reach + TILE - 1) // TILE, reduced, least, share, tiles)  # fmt: skip
+            unplaced[i], wide, _tiles(reach), reduced, least, share, tiles)  # fmt: skip
         doubt[i] = ONE - square / (total * total)
         value += np.float64(w) * (best - wide * np.log(total))
         exact += np.float64(w) * best
@@ -368,23 +382,23 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
         for k in range(resources):
             taken = each * use[i, k]
             for n in range(used):
-                at = tiles[n] * TILE
+                at = uint64(tiles[n]) * TILE
                 for p in range(at, at + TILE):
                     sums_of[k, p] += taken * share[p]
         if on.toll and at_home >= 0:
             kept = out
-            if stays >= 0 and least[stays // TILE] < best + CERTAIN * wide:
+            if stays >= 0 and least[uint64(stays) // TILE] < best + CERTAIN * wide:
                 kept += share[stays]
             moves += np.float64(w) - np.float64(each) * kept
         if on.carbon:
             kg = float32(0)
             for n in range(used):
-                at = tiles[n] * TILE
+                at = uint64(tiles[n]) * TILE
                 for p in range(at, at + TILE):
                     kg += share[p] * m_carbon[first + p]
             kilograms += np.float64(each) * energy[i] * kg
     if last >= 0:
-        _flush(start[menu], size[menu], region, factor, sums_of, load)
+        _flush(uint64(start[menu]), uint64(size[menu]), region, factor, sums_of, load)
     sums[0], sums[1], sums[2], sums[3], sums[4] = value, exact, regrets, moves, kilograms
 
 
@@ -419,19 +433,20 @@ def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix): 
         menu = _enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
                       m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
                       on.residency, on.state)  # fmt: skip
-        last, first = i, start[menu]
+        last, first = i, uint64(start[menu])
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, _ = _reduce(
-            first, size[menu], budget[i], energy[i], egress[i * on.egress], state[i * on.state],
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
             away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
             reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
         _, total, _, _, _, tiles_used = _soften(
-            unplaced[i], wide, (reach + TILE - 1) // TILE, reduced, least, share, tiles)  # fmt: skip
+            unplaced[i], wide, _tiles(reach), reduced, least, share, tiles)  # fmt: skip
         used = 0
         for n in range(tiles_used):
-            for p in range(tiles[n] * TILE, tiles[n] * TILE + TILE):
+            at = uint64(tiles[n]) * TILE
+            for p in range(at, at + TILE):
                 if share[p] > CUT * total:
                     entry[used] = first + p
                     where[used] = region[first + p] * resources
@@ -488,15 +503,15 @@ def _best(r, menus, on, d, desk, begin, stop, found_region, found):  # type: ign
         menu = _enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
                       m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
                       on.residency, on.state)  # fmt: skip
-        last, first = i, start[menu]
+        last, first = i, uint64(start[menu])
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, _ = _reduce(
-            first, size[menu], budget[i], energy[i], egress[i * on.egress], state[i * on.state],
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
             away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
             reduced, least, i, menu, on.fit)  # fmt: skip
         count = 0
-        for tile in range((reach + TILE - 1) // TILE):
+        for tile in range(_tiles(reach)):
             if count == k and least[tile] > found[i, k - 1]:
                 continue
             for p in range(tile * TILE, tile * TILE + TILE):
