@@ -259,18 +259,12 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
             high = middle
     tiles = _tiles(reach)
     taken = use[i, 0]
-    for tile in range(tiles):
-        lowest = FAR
-        at = tile * TILE
-        for p in range(at, at + TILE):
-            value = kwh * price[p] + taken * paid[0, p]
-            value += gb * egress[first + p] + (state_gb * state[p] + leave)
-            reduced[p] = value
-            lowest = value if value < lowest else lowest
-        least[tile] = lowest
-    plain = True
+    for p in range(tiles * TILE):
+        reduced[p] = (
+            kwh * price[p] + taken * paid[0, p] + gb * egress[first + p] + state_gb * state[p] + leave
+        )
     for k in range(1, paid.shape[0]):
-        plain, taken = False, use[i, k]
+        taken = use[i, k]
         for p in range(reach):
             reduced[p] += taken * paid[k, p]
     stays = int32(-1)
@@ -283,17 +277,15 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
         for k in range(paid.shape[0]):
             value += use[i, k] * paid[k, p]
         reduced[p] = value
-        least[p // TILE] = min(least[p // TILE], value)
     if on_fit:
         for k in range(paid.shape[0]):
             size_rank = fits[i, k]
             if size_rank > least_fit[k, menu]:
-                plain = False
                 for p in range(reach):
                     reduced[p] = reduced[p] if fit[k, first + p] >= size_rank else FAR
     for p in range(reach, tiles * TILE):
         reduced[p] = FAR
-    for tile in range(uint64(0) if not plain or tiles == 0 else tiles - uint64(1), tiles):
+    for tile in range(tiles):
         lowest, at = FAR, tile * TILE
         for p in range(at, at + TILE):
             lowest = reduced[p] if reduced[p] < lowest else lowest
@@ -330,8 +322,9 @@ def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):  # type: i
             total += value
             square += value * value
             regret += value * above
-    above = unplaced - best
-    out = np.exp(-above / wide)
+    above, out = unplaced - best, float32(0)
+    if above < CERTAIN * wide:
+        out = _exp2(above * slope)
     return best, total + out, out, square + out * out, regret + out * above, used
 
 
@@ -375,7 +368,7 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
         best, total, out, square, regret, used = _soften(
             unplaced[i], wide, _tiles(reach), reduced, least, share, tiles)  # fmt: skip
         doubt[i] = ONE - square / (total * total)
-        value += np.float64(w) * (best - wide * np.log(total))
+        value += np.float64(w) * (best - (wide * np.log(total) if total > ONE else float32(0)))
         exact += np.float64(w) * best
         each = w / total
         regrets += np.float64(each) * regret
