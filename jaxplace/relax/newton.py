@@ -30,7 +30,8 @@ CURVATURE_PAIRS = 1e7  # entries of shares' products that a step may spend on cu
 OVER_SPREAD = 4.0  # regions with a share that counts, for each one that a row is spread over
 RADIUS = 4.0  # temperatures that a dual may move in a first step
 PATIENCE = 5  # steps in which the value must rise by more than
-NEGLIGIBLE = 1e-6  # of itself
+NEGLIGIBLE = 1e-6  # of itself, or
+SLOW = 0.5  # of what is worth a step
 SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is settled
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 LONGEST = 1e5  # temperatures, in any step
@@ -136,7 +137,7 @@ class Newton(AbstractAscent):
         heights = [height]
         while now.steps < self.max_steps and not report(now):
             risen = height - heights[0]
-            if len(heights) > PATIENCE and risen <= max(NEGLIGIBLE * abs(height), worth):
+            if len(heights) > PATIENCE and risen <= max(NEGLIGIBLE * abs(height), worth * SLOW):
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)

@@ -15,6 +15,7 @@ from jaxplace.repair.core import TINY, Core
 
 
 VISITS = 400  # of a region
+PICKS = 24  # units let go at a visit before the rest are sorted
 PATIENCE = 40  # visits after which price rises grow, so that ties cannot go on for ever
 
 
@@ -113,7 +114,15 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, short): 
                 size += 1
             e = after[e]
         level = 0.0
-        for n in np.argsort(key[:size], kind="mergesort"):
+        order = np.empty(0, np.int64)
+        for turn in range(size):
+            if turn < PICKS:  # few go as a rule: to look for the least is cheaper than to sort
+                n = np.argmin(key[:size])
+            else:
+                if turn == PICKS:
+                    order = np.argsort(key[:size], kind="mergesort")
+                n = order[turn - PICKS]
+            key[n] = np.inf if turn < PICKS else key[n]
             e = entry[n]
             i, k, o = e // options, e % options, choice[n]
             needed = 0.0
