@@ -281,7 +281,7 @@ def _cheapest(
     """
     part, duals = problem.take(index), of.duals(relaxation.point)
     near, value = _best(part, duals, candidates)
-    priced = (np.asarray(duals.capacity) > 0).any(1)
+    priced = np.asarray((np.asarray(duals.capacity) > 0).any(axis=1))
     if not priced[: problem.regions].all():  # somewhere to go when all the near ones are full
         closed = np.where(priced[:, None], np.float32(CLOSED), np.asarray(duals.capacity))
         far, least = _best(part, duals._replace(capacity=closed), ESCAPES)

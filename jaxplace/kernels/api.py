@@ -1,10 +1,11 @@
 """The one door to the hardware: every method here is made of these operations.
 
-The instance and the platform decide who answers: `host` for terms by class on CPUs, `xla` for
-dense instances, and everywhere else.
+The instance and the platform decide who answers: `host` for terms by class on CPUs, `pallas` on
+GPUs, `xla` for dense instances and everywhere else.
 """
 
 from functools import partial
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 
 from jaxplace.kernels import host, xla
 from jaxplace.kernels.response import Response
-from jaxplace.problem.problem import Duals, Problem
+from jaxplace.problem.problem import Duals, Problem, Rows, Tables
 
 
 __all__ = ["Response", "backend", "best_regions", "curvature", "reduced_costs", "respond"]
@@ -21,17 +22,40 @@ __all__ = ["Response", "backend", "best_regions", "curvature", "reduced_costs", 
 def backend() -> str:
     """The implementation in use and the platform that it runs on."""
     platform = jax.default_backend()
-    return "compiled loops on cpu" if platform == "cpu" else f"xla on {platform}"
+    return f"{({'cpu': 'compiled loops', 'gpu': 'pallas'}).get(platform, 'xla')} on {platform}"
 
 
 def _on_host(problem: Problem) -> bool:
     return problem.book is not None and jax.default_backend() == "cpu"
 
 
-_respond = jax.jit(xla.respond)
-_curvature = jax.jit(xla.curvature)
+def _device() -> ModuleType:
+    """The implementation for arrays on the device."""
+    if jax.default_backend() != "gpu":
+        return xla
+    from jaxplace.kernels import pallas  # Pallas takes a while to import
+
+    return pallas
+
+
+@jax.jit
+def _respond(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) -> Response:
+    return _device().respond(rows, tables, duals, temperature)
+
+
+@jax.jit
+def _curvature(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) -> jax.Array:
+    return _device().curvature(rows, tables, duals, temperature)
+
+
+@partial(jax.jit, static_argnames="k")
+def _best_regions(
+    rows: Rows, tables: Tables, duals: Duals, *, k: int
+) -> tuple[jax.Array, jax.Array]:
+    return _device().best_regions(rows, tables, duals, k=k)
+
+
 _reduced_costs = jax.jit(xla.reduced_costs)
-_best_regions = partial(jax.jit, static_argnames="k")(xla.best_regions)
 
 
 def respond(problem: Problem, duals: Duals, temperature: float) -> Response:

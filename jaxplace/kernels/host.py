@@ -8,7 +8,7 @@ over rows float64; `xla.py` is the specification.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -106,7 +106,7 @@ def respond(rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature:
         return sums, load
 
     parts = spread(part, n, chunks=CHUNKS)
-    sums, load = (sum(p[i] for p in parts) for i in (0, 1))
+    sums, load = (np.sum([p[i] for p in parts], axis=0) for i in (0, 1))
     return Response(sums[0], sums[1], sums[2], load, sums[3:], doubt)
 
 
@@ -148,7 +148,7 @@ def best_regions(
     return region, reduced
 
 
-def _dual(dual: object) -> np.float32:
+def _dual(dual: Any) -> np.float32:
     return np.float32(0.0 if dual is None else dual)
 
 
@@ -193,10 +193,10 @@ def _host(rows: Rows, tables: Tables, duals: Duals) -> tuple[HostRows, On, Price
 
 
 @intrinsic
-def _as_float(typing, bits):  # type: ignore[no-untyped-def]
+def _as_float(typing, bits):
     """The float32 with these bits."""
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):
         return builder.bitcast(args[0], ir.FloatType())
 
     return types.float32(types.int32), generate
@@ -207,7 +207,7 @@ _inner = partial(compiled, fast=True, inline=True)
 
 
 @_inner
-def _exp2(z):  # type: ignore[no-untyped-def]
+def _exp2(z):
     """2**z for z in [LOWEST, 0]."""
     whole = int32(z)
     f = z - float32(whole)
@@ -221,13 +221,13 @@ def _exp2(z):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _tiles(reach):  # type: ignore[no-untyped-def]
+def _tiles(reach):
     return (reach + TILE - uint64(1)) // TILE
 
 
 @_inner
 def _enter(place, residency, home_zone, of, start, size, factor, region, energy, carbon, capacity,
-           carbon_dual, transfer, paid, price, state, i, h, residencies, states):  # type: ignore[no-untyped-def]  # fmt: skip
+           carbon_dual, transfer, paid, price, state, i, h, residencies, states):  # fmt: skip
     """Lay out what row i's class pays; h is the row before it, or -1.  Its class."""
     same = h >= 0 and place[i] == place[h]
     same = same and residency[i * residencies] == residency[h * residencies]
@@ -248,7 +248,7 @@ def _enter(place, residency, home_zone, of, start, size, factor, region, energy,
 
 @_inner
 def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, rank, region, egress,
-            fit, least_fit, paid, price, state, reduced, least, i, menu, on_fit):  # type: ignore[no-untyped-def]  # fmt: skip
+            fit, least_fit, paid, price, state, reduced, least, i, menu, on_fit):  # fmt: skip
     """Fill `reduced` and `least` for row i; how many regions are in reach, and which is home."""
     reach, high = uint64(0), entries
     while reach < high:
@@ -261,7 +261,11 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
     taken = use[i, 0]
     for p in range(tiles * TILE):
         reduced[p] = (
-            kwh * price[p] + taken * paid[0, p] + gb * egress[first + p] + state_gb * state[p] + leave
+            kwh * price[p]
+            + taken * paid[0, p]
+            + gb * egress[first + p]
+            + state_gb * state[p]
+            + leave
         )
     for k in range(1, paid.shape[0]):
         taken = use[i, k]
@@ -294,7 +298,7 @@ def _reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, r
 
 
 @_inner
-def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):  # type: ignore[no-untyped-def]
+def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):
     """Fill `share` in the tiles that `tile_used` lists, where it is not 0.
 
     Returns the best, the sum of shares, the share left out, the sum of squares, the regret and
@@ -329,7 +333,7 @@ def _soften(unplaced, wide, tiles, reduced, least, share, tile_used):  # type: i
 
 
 @_fast
-def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt):  # type: ignore[no-untyped-def]
+def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt):
     # fields in names of their own: reading one in a loop counts a reference, an atomic operation
     weight, use, unplaced, scale = r.weight, r.use, r.unplaced, r.scale
     energy, egress, state, leave, home = r.energy, r.egress, r.state, r.leave, r.home
@@ -361,9 +365,9 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, stays = _reduce(
-            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
-            away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
-            reduced, least, i, menu, on.fit)  # fmt: skip
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress],
+            state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
+            paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
         best, total, out, square, regret, used = _soften(
             unplaced[i], wide, _tiles(reach), reduced, least, share, tiles)  # fmt: skip
@@ -396,7 +400,7 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
 
 
 @_inner
-def _flush(first, entries, region, factor, sums_of, load):  # type: ignore[no-untyped-def]
+def _flush(first, entries, region, factor, sums_of, load):
     for k in range(load.shape[1]):
         for p in range(entries):
             load[region[first + p], k] += sums_of[k, p] * factor[first + p]
@@ -404,7 +408,7 @@ def _flush(first, entries, region, factor, sums_of, load):  # type: ignore[no-un
 
 
 @_fast
-def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):  # type: ignore[no-untyped-def]
+def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):
     weight, use, unplaced, scale = r.weight, r.use, r.unplaced, r.scale
     energy, egress, state, leave, home = r.energy, r.egress, r.state, r.leave, r.home
     home_zone, place, budget, residency, fits = r.home_zone, r.place, r.budget, r.residency, r.fit
@@ -430,9 +434,9 @@ def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix): 
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, _ = _reduce(
-            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
-            away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
-            reduced, least, i, menu, on.fit)  # fmt: skip
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress],
+            state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
+            paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
         _, total, _, _, _, tiles_used = _soften(
             unplaced[i], wide, _tiles(reach), reduced, least, share, tiles)  # fmt: skip
@@ -481,7 +485,7 @@ def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix): 
 
 
 @_fast
-def _best(r, menus, on, d, desk, begin, stop, found_region, found):  # type: ignore[no-untyped-def]
+def _best(r, menus, on, d, desk, begin, stop, found_region, found):
     use, energy, egress, state = r.use, r.energy, r.egress, r.state
     leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
     budget, residency, fits = r.budget, r.residency, r.fit
@@ -500,9 +504,9 @@ def _best(r, menus, on, d, desk, begin, stop, found_region, found):  # type: ign
         at_home = home[i * on.moves] if on.moves else int32(-1)
         away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
         reach, _ = _reduce(
-            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress], state[i * on.state],
-            away, at_home, fits, use, rank, region, m_egress, fit, least_fit, paid, price, carried,
-            reduced, least, i, menu, on.fit)  # fmt: skip
+            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress],
+            state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
+            paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
         count = 0
         for tile in range(_tiles(reach)):
             if count == k and least[tile] > found[i, k - 1]:

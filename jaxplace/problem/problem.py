@@ -6,7 +6,7 @@ undecided rows are made.  Padding rows have weight 0; padding regions are allowe
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,11 +59,11 @@ class Tables(NamedTuple):
 
 
 class Duals(NamedTuple):
-    """Scaled duals on the device; None where the policy sets no such budget."""
+    """Scaled duals, the host's or the device's; None where the policy sets no such budget."""
 
-    capacity: jax.Array  # [m, R] f32
-    moves: jax.Array | None = None  # [] f32
-    carbon: jax.Array | None = None  # [] f32
+    capacity: Any  # [m, R] f32
+    moves: Any = None  # [] f32
+    carbon: Any = None  # [] f32
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def anneal(
         watch: called with the state after every step.
         seed: of the samples.
     """
-    state, stopped, path = start, False, []
+    state, stopped = start, False
+    path: list[Relaxation] = []
     duals = problem.regions * problem.limit.shape[1]
     for level in _levels(problem, seed) if start.temperature == HOTTEST else [problem]:
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0

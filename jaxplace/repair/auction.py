@@ -168,10 +168,10 @@ def _move(i, k, o, t, source, target, units, head, after, before):  # type: igno
 
 @compiled
 def _done(todo):  # type: ignore[no-untyped-def]
+    left = 0
     for value in todo:
-        if value > 0:
-            return False
-    return True
+        left += value > 0
+    return left == 0
 
 
 @compiled
