@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxplace.kernels.api import Response
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
 from jaxplace.relax.sampling import sample
@@ -23,6 +24,9 @@ COOLING = 3.0
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 16  # of the first sample, at least
 GROWTH = 4  # from one sample to the next
+FEW_ROWS = 100_000  # up to which all rows take part in every step
+HOTTER, RESTLESS = 64.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
+ROUNDS, AS_EXPECTED = 3, 1.5  # of choosing them anew, while all rows' violation is above theirs
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
@@ -193,15 +197,52 @@ def _settle(
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
         return stopped
 
-    now = ascent.settle(
-        problem,
-        state.point,
-        state.temperature,
-        tolerance=TOLERANCE if state.whole else ROUGH,
-        worth=worth,
-        report=report,
-    )
-    return _note(problem, Constraints.of(problem), state, now), stopped
+    of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
+    if not state.whole or problem.size <= FEW_ROWS:
+        now = ascent.settle(
+            problem,
+            state.point,
+            state.temperature,
+            tolerance=tolerance,
+            worth=worth,
+            report=report,
+        )
+        return _note(problem, of, state, now), stopped
+    response = respond(problem, of, state.point, state.temperature)
+    for _ in range(ROUNDS):
+        part = _restless(problem, of, state, response)
+        share = of.total / Constraints.of(part).total
+        now = ascent.settle(
+            part,
+            state.point,
+            state.temperature,
+            tolerance=tolerance * share,
+            worth=worth,
+            report=report,
+        )
+        response = respond(problem, of, now.point, state.temperature)
+        violation, expected = of.violation(response, now.point), now.violation / share
+        state = _note(problem, of, state, replace(now, response=response, violation=violation))
+        if stopped or violation <= max(tolerance, AS_EXPECTED * expected):
+            break
+    return state, stopped
+
+
+def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Response) -> Problem:
+    """The rows that a hotter temperature leaves in doubt, over what the others leave.
+
+    The others have one option that is best by far, and stay there; if the duals move further than
+    that, a pass over all rows shows it.
+    """
+    hot = respond(problem, of, state.point, state.temperature * HOTTER)
+    index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
+    part = problem.take(index)
+    moved = of.taken(respond(part, of, state.point, state.temperature))
+    left = np.maximum(of.limit - (of.taken(response) - moved), 0.0)
+    limit = left[: problem.limit.size].reshape(problem.limit.shape)
+    budgets = problem.budgets.copy()
+    budgets[of.budgets] = left[problem.limit.size :]
+    return replace(part, limit=limit, budgets=budgets)
 
 
 def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) -> Relaxation:

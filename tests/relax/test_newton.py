@@ -37,7 +37,7 @@ def climb(instance: Instance, method: Method, temperature: float) -> tuple[Settl
 
     ascent = choose(SolverSettings(method=method), duals=problem.limit.size)
     start = np.zeros(len(of.limit))
-    found = ascent.settle(problem, start, temperature, tolerance=1e-3, worth=np.inf, report=note)
+    found = ascent.settle(problem, start, temperature, tolerance=1e-3, worth=0.0, report=note)
     return found, values
 
 
