@@ -17,6 +17,7 @@ from jaxplace.relax.sampling import sample
 
 
 HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
+MOLTEN = 32.0  # where a start is given up getting hotter
 WARM = 1 / 64  # where a start from known duals begins
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
@@ -32,7 +33,7 @@ LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
 HEATS = 2  # such steps
-MILD = 0.1  # violation from which a temperature's optimum is near
+MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 3e-3  # violation at which a temperature is settled
 
@@ -111,6 +112,10 @@ def anneal(
             aim = regret * (1 if state.whole else LOOSE)
             state, stopped = _settle(level, state, ascent, watch, aim * size)
             size = abs(state.bound)
+            if not path and state.violation > MILD and state.temperature < MOLTEN:
+                # scarce capacity lifts the duals to what it costs to be left out: far to go
+                state = replace(state, point=start.point, temperature=state.temperature * REHEAT)
+                continue
             path = [*(p for p in path[-2:] if p.temperature > state.temperature), state][-2:]
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals

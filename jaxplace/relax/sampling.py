@@ -11,7 +11,7 @@ def sample(mass: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
 
     Returns:
         Their indices in rising order, and what each one's weight is multiplied by so that the
-        sample's total stands for the whole.
+        sample's mass is the whole's.
     """
     root = np.sqrt(mass)
     chance = (mass / mass.sum() + root / root.sum()) / 2 * size
@@ -25,4 +25,9 @@ def sample(mass: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
     # one draw per unit of cumulative chance: rows are sorted by class, so classes are stratified
     ticks = np.floor(np.cumsum(chance) + rng.random()).astype(np.int64)
     index = np.nonzero(np.diff(ticks, prepend=0) > 0)[0]
-    return index, 1.0 / chance[index]
+    boost = 1.0 / chance[index]
+    drawn = boost > 1  # the others stand for themselves
+    part = (mass[index] * boost)[drawn].sum()
+    if part > 0:
+        boost[drawn] *= mass[chance < 1].sum() / part
+    return index, boost
