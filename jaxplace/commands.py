@@ -21,6 +21,7 @@ def solve(words: list[str], folder: Path | None) -> int:
     options, whole = config.load("solve", words, folder)
     settings, policy = config.settings(options), config.policy(options)
     runtime.prepare(settings.device)
+    runtime.compile_beside()
     from jaxplace import console, output
     from jaxplace.scenario import load_scenario
     from jaxplace.scenario.demo import demo_folder

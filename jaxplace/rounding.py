@@ -21,7 +21,7 @@ from jaxplace.repair.core import Core, join, prefix
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
 RISE = 0.3  # of a temperature: least rise of a price in the auctions between
-SETTLE_ROWS = 32_768  # that the duals settle on again
+SETTLE_ROWS = 32_768  # that the duals settle on again while it is hot
 STEPS = 10  # of the ascent at one temperature
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
@@ -119,6 +119,7 @@ def round_plan(
             rest = np.concatenate(groups[stage + 1 :])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
     core = join(parts, room, purse)
+    _reopen(compiled, relaxation, core, np.concatenate(groups))
     return Rounded(instance, region, core, prices, float(cost @ count))
 
 
@@ -148,16 +149,16 @@ def _resettle(
     limit[: problem.regions] = np.maximum(left[0][:-1], 0.0) / problem.scaling.use
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
-    weight = None
+    problem = part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
     if len(rest) > SETTLE_ROWS:
-        whole = np.asarray(problem.rows.weight, np.float64)[rest]
-        mass = whole * np.asarray(problem.rows.scale, np.float64)[rest]
-        drawn, boost = sample(mass, SETTLE_ROWS, np.random.default_rng(len(rest)))
-        rest, weight = rest[drawn], whole[drawn] * boost
-    part = dataclasses.replace(problem.take(rest, weight), limit=limit, budgets=budgets)
-    return reanneal(
-        part, relaxation, ascent, max_steps=STEPS, worth=SETTLED * abs(relaxation.bound)
-    )
+        weight, scale = (
+            np.asarray(values, np.float64)[: len(rest)]
+            for values in (problem.rows.weight, problem.rows.scale)
+        )
+        drawn, boost = sample(weight * scale, SETTLE_ROWS, np.random.default_rng(len(rest)))
+        part = problem.take(drawn, weight[drawn] * boost)
+    worth = SETTLED * abs(relaxation.bound)
+    return reanneal(problem, part, relaxation, ascent, max_steps=STEPS, worth=worth)
 
 
 @dataclass(frozen=True)
@@ -241,10 +242,51 @@ def _core(
     compiled: Compiled, relaxation: Relaxation, index: np.ndarray, candidates: int
 ) -> tuple[Core, np.ndarray]:
     """The core of some problem rows, without units yet; and what each option asks for [c, K]."""
+    of = Constraints.of(compiled.problem)
+    region, reduced = _cheapest(compiled.problem, of, relaxation, index, candidates)
+    return _laid_out(compiled, relaxation, index, region, reduced)
+
+
+def _reopen(compiled: Compiled, relaxation: Relaxation, core: Core, index: np.ndarray) -> None:
+    """Give units that found no place a few regions with free room to go to, for their dearest ones.
+
+    Args:
+        compiled: the problem.
+        relaxation: its duals.
+        core: changed in place, its options only.
+        index: [c] the core's rows in the problem.
+    """
+    out = np.nonzero(core.units[:, -1])[0]
+    kept = core.region.shape[1] - 1
+    few = min(ESCAPES, kept // 2)
+    if not len(out) or not few:
+        return
+    problem, least = compiled.problem, core.use[out].max(1).min(0)
+    full = np.zeros(len(problem.limit), bool)
+    full[: problem.regions] = (core.free()[:-1] < least).any(1)
+    duals = Constraints.of(problem).duals(relaxation.point)
+    closed = np.where(full[:, None], np.float32(CLOSED), np.asarray(duals.capacity))
+    region, reduced = _best(problem.take(index[out]), duals._replace(capacity=closed), few)
+    again = (region[:, :, None] == core.region[out][:, None]).any(2)
+    reduced = np.where(again, np.inf, reduced)
+    new, _ = _laid_out(compiled, relaxation, index[out], region, reduced)
+    dear = np.where(core.units[out, :-1] > 0, -np.inf, core.cost[out, :-1])
+    column = np.argsort(-dear, axis=1, kind="stable")[:, :few]
+    where = out[:, None], column
+    for name in ("region", "cost", "use", "toll", "guide"):
+        getattr(core, name)[where] = getattr(new, name)[:, :-1]
+
+
+def _laid_out(
+    compiled: Compiled,
+    relaxation: Relaxation,
+    index: np.ndarray,
+    region: np.ndarray,
+    reduced: np.ndarray,
+) -> tuple[Core, np.ndarray]:
+    """A core of some problem rows with these regions as options; and what each asks for [c, K]."""
     problem, pairs = compiled.problem, compiled.pairs
     instance = pairs.instance
-    of = Constraints.of(problem)
-    region, reduced = _cheapest(problem, of, relaxation, index, candidates)
     row = compiled.order[index]
     known = np.isfinite(reduced)
     inside = np.where(known, region, 0)

@@ -1,11 +1,15 @@
-"""The machine under a run: device choice, JAX's compile cache, versions, memory, the clock.
+"""The machine under a run: device choice, compile caches, versions, memory, the clock.
 
 `prepare` has to run before anything imports JAX, because JAX reads its platform and its cache
 folder from the environment once.
 """
 
+import atexit
+import contextlib
+import hashlib
 import os
 import resource
+import subprocess
 import sys
 import time
 from importlib import metadata
@@ -15,7 +19,7 @@ from jaxplace.errors import InputError
 from jaxplace.settings import Device
 
 
-SHOWN = ("jaxplace", "jax", "jaxlib", "numpy", "pandas", "pyarrow", "hydra-core")
+SHOWN = ("jaxplace", "jax", "jaxlib", "numba", "numpy", "pandas", "pyarrow", "hydra-core")
 COMPILE_EVENTS = (
     "/jax/core/compile/jaxpr_trace_duration",
     "/jax/core/compile/jaxpr_to_mlir_module_duration",
@@ -36,14 +40,24 @@ def versions() -> dict[str, str]:
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: `$XDG_CACHE_HOME/jaxplace/xla`, or below `~/.cache`."""
+    """Where compiled kernels are kept: `$XDG_CACHE_HOME/jaxplace`, or below `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or ""
     root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
-    return root / "jaxplace" / "xla"
+    return root / "jaxplace"
+
+
+def _loops() -> str:
+    """A name for the state of the loops that are copied into each other across files.
+
+    Numba looks at a function's own file only when it decides whether its machine code is stale.
+    """
+    files = sorted((Path(__file__).parent / "kernels").rglob("*.py"))
+    stamps = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
 
 
 def prepare(device: Device = Device.auto) -> None:
-    """Choose JAX's platform and compile cache through the environment; imports nothing heavy.
+    """Choose JAX's platform and the compile caches through the environment; imports nothing heavy.
 
     Call it before JAX is imported.  A platform or cache folder that the user set in the
     environment is left alone, except that `device=cpu` and `device=gpu` are orders.
@@ -52,20 +66,38 @@ def prepare(device: Device = Device.auto) -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     elif device is Device.gpu:
         os.environ["JAX_PLATFORMS"] = "cuda,cpu"
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
     try:
         folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK | os.X_OK)
+        (folder / "xla").mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder / "xla", os.W_OK | os.X_OK)
     except (OSError, RuntimeError):  # no home, a read-only disk: compile each time, say nothing
         return
-    if writable:
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    if not writable:
+        return
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder / "numba" / _loops()))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "xla")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
+def compile_beside() -> None:
+    """On the first run ever, have a second process compile what is needed last; call `prepare` first."""
+    global _beside
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    if folder is None or Path(folder).exists() or _beside is not None:
+        return
+    with contextlib.suppress(OSError):  # no second process: compiled in turn
+        _beside = subprocess.Popen(
+            [sys.executable, "-m", "jaxplace.repair.rehearsal"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        atexit.register(_beside.poll)
+
+
+_beside: subprocess.Popen[bytes] | None = None
 _compiled_s = 0.0
 
 

@@ -24,12 +24,12 @@ GAP = 3e-3  # one attempt at a plan is enough for it, so that counts do not hang
 CEILINGS = {
     "demo": {
         "first": {
-            "steps": 33,
+            "steps": 39,
             "attempts": 1,
-            "respond": 165,
-            "respond pairs": 220e6,
-            "curvature": 130,
-            "curvature pairs": 41e6,
+            "respond": 215,
+            "respond pairs": 320e6,
+            "curvature": 160,
+            "curvature pairs": 63e6,
             "best_regions": 19,
             "best_regions pairs": 13e6,
             "reduced_costs pairs": 0,
@@ -39,15 +39,15 @@ CEILINGS = {
         "first": {
             "steps": 41,
             "attempts": 1,
-            "respond": 180,
-            "respond pairs": 315e6,
-            "curvature": 150,
-            "curvature pairs": 37e6,
+            "respond": 205,
+            "respond pairs": 360e6,
+            "curvature": 165,
+            "curvature pairs": 36e6,
             "best_regions": 19,
             "best_regions pairs": 11e6,
             "reduced_costs pairs": 0,
         },
-        "next": {"steps": 41, "respond pairs": 315e6, "compiled by XLA": 0, "compiled by Numba": 0},
+        "next": {"steps": 44, "respond pairs": 360e6, "compiled by XLA": 0, "compiled by Numba": 0},
     },
 }
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where the program was on the disk

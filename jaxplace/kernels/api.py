@@ -4,6 +4,7 @@ The instance and the platform decide who answers: `host` for terms by class on C
 GPUs, `xla` for dense instances and everywhere else.
 """
 
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 
@@ -12,11 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.kernels import host, xla
+from jaxplace.kernels.host import lists
 from jaxplace.kernels.response import Response
 from jaxplace.problem.problem import Duals, Problem, Rows, Tables
 
 
-__all__ = ["Response", "backend", "best_regions", "curvature", "reduced_costs", "respond"]
+__all__ = [
+    "Response",
+    "backend",
+    "best_regions",
+    "curvature",
+    "reduced_costs",
+    "respond",
+    "shortlist",
+]
 
 
 def backend() -> str:
@@ -60,6 +70,8 @@ _reduced_costs = jax.jit(xla.reduced_costs)
 
 def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     """Smoothed value, exact value, regret and loads of all rows at given duals."""
+    if problem.lists is not None:
+        return lists.respond(problem, duals, temperature)
     if _on_host(problem):
         return host.respond(problem.rows, problem.tables, problem.book.menus, duals, temperature)
     return _respond(problem.rows, problem.tables, duals, jnp.float32(temperature))
@@ -67,6 +79,8 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
 
 def curvature(problem: Problem, duals: Duals, temperature: float) -> jax.Array | np.ndarray:
     """Minus the Hessian of the smoothed value, [q, q] float64."""
+    if problem.lists is not None:
+        return lists.curvature(problem, duals, temperature)
     if _on_host(problem):
         return host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
     return _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
@@ -79,6 +93,18 @@ def best_regions(
     if _on_host(problem):
         return host.best_regions(problem.rows, problem.tables, problem.book.menus, duals, k=k)
     return _best_regions(problem.rows, problem.tables, duals, k=k)
+
+
+def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
+    """The problem with only about k regions for each row, its cheapest; or the problem itself.
+
+    Itself where passes over all regions cost less than lists do: with few regions, on
+    accelerators, and for dense instances.
+    """
+    if not _on_host(problem) or problem.regions < 2 * k:
+        return problem
+    lists = host.shortlist(problem.rows, problem.tables, problem.book.menus, duals, k=k)
+    return replace(problem, lists=lists)
 
 
 def reduced_costs(problem: Problem, duals: Duals) -> jax.Array:

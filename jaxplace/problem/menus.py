@@ -78,8 +78,10 @@ class MenuBook:
         if rows.origin_zone is not None:
             zone[place] = np.asarray(rows.origin_zone)[: len(place)]
 
+        order = np.argsort(reach, axis=1, kind="stable")  # ties by region
+
         def fill(a: int, b: int) -> None:
-            _fill(classes, reach, legal, start, region, rank, a, b)
+            _fill(classes, reach, order, legal, start, region, rank, a, b)
 
         spread(fill, len(classes), chunks=CHUNKS)
         entry_class = np.repeat(np.arange(len(classes)), np.diff(start))
@@ -116,17 +118,11 @@ class MenuBook:
 
 
 @compiled
-def _fill(classes, reach, legal, start, region, rank, first, last):  # type: ignore[no-untyped-def]
-    m = reach.shape[1]
-    key = np.empty(m, np.int64)
+def _fill(classes, reach, order, legal, start, region, rank, first, last):  # type: ignore[no-untyped-def]
     for c in range(first, last):
-        place, residency = classes[c, 0], classes[c, 1]
-        n = 0
-        for j in range(m):
+        place, residency, n = classes[c, 0], classes[c, 1], start[c]
+        for k in range(reach.shape[1]):
+            j = order[place, k]
             if reach[place, j] != NEVER and legal[residency, j]:
-                key[n] = np.int64(reach[place, j]) * m + j  # ties by region
+                region[n], rank[n] = j, reach[place, j]
                 n += 1
-        key[:n] = np.sort(key[:n])
-        for p in range(n):
-            region[start[c] + p] = key[p] % m
-            rank[start[c] + p] = key[p] // m

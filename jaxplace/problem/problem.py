@@ -58,6 +58,18 @@ class Tables(NamedTuple):
     fit: jax.Array | None  # [k, m, R] i32 rank of the largest use that fits
 
 
+class Lists(NamedTuple):
+    """A few regions that each row chooses from, host arrays; the last option is "unplaced".
+
+    Padding options, and the unplaced one, are at region m, which has no dual; B budgets are set.
+    """
+
+    region: np.ndarray  # [N, K] i32
+    cost: np.ndarray  # [N, K] f32, scaled
+    use: np.ndarray  # [N, R, K] f32, scaled
+    toll: np.ndarray  # [N, B, K] f32: what a unit takes of each budget
+
+
 class Duals(NamedTuple):
     """Scaled duals, the host's or the device's; None where the policy sets no such budget."""
 
@@ -90,6 +102,7 @@ class Problem:
     budgets: np.ndarray  # [2] f64 moves, kg: what is left of the budgets; inf: none
     scaling: Scaling
     book: "MenuBook | None" = None  # of all rows, those of a `take` too; None: dense
+    lists: Lists | None = None  # if set, rows choose from these regions only
 
     def take(self, index: np.ndarray, weight: np.ndarray | None = None) -> "Problem":
         """The problem of some rows, in that order; `weight` replaces theirs."""
@@ -103,7 +116,8 @@ class Problem:
             full = np.zeros(len(padded), np.float32)
             full[: len(index)] = weight
             weights = jnp.asarray(full)
-        return replace(self, rows=rows._replace(weight=weights), size=len(index))
+        lists = None if self.lists is None else Lists(*(field[padded] for field in self.lists))
+        return replace(self, rows=rows._replace(weight=weights), size=len(index), lists=lists)
 
 
 @jax.jit

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Response
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
@@ -27,15 +28,17 @@ ROWS_PER_REGION = 16  # of the first sample, at least
 GROWTH = 4  # from one sample to the next
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 64.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
+LISTED = 31  # regions that each of them chooses from
 ROUNDS, AS_EXPECTED = 3, 1.5  # of choosing them anew, while all rows' violation is above theirs
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 REHEAT = 8.0  # steps of the temperature after a change of the problem
 HEATS = 2  # such steps
+MORE, LESS = 3, 10.0  # steps at the coldest of them, and what the value may still rise by
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
-TOLERANCE = 3e-3  # violation at which a temperature is settled
+TOLERANCE = 1e-2  # violation at which a temperature is settled
 
 
 @dataclass(frozen=True)
@@ -144,27 +147,36 @@ def _cooled(problem: Problem, path: list[Relaxation]) -> Relaxation:
 
 
 def reanneal(
-    problem: Problem, start: Relaxation, ascent: AbstractAscent, *, max_steps: int, worth: float
+    problem: Problem,
+    part: Problem,
+    start: Relaxation,
+    ascent: AbstractAscent,
+    *,
+    max_steps: int,
+    worth: float,
 ) -> Relaxation:
     """Duals of a changed problem at the same temperature, heated as far as the change asks for.
 
     Args:
         problem: the relaxation's problem with other rows or limits.
+        part: a sample of it, for the hotter temperatures.
         start: duals from before the change.
         ascent: the method at one temperature.
         max_steps: of the ascent at each temperature.
         worth: what the value may still rise by when a temperature is settled.
     """
-    ladder = [start.temperature * REHEAT**n for n in range(HEATS, -1, -1)]
-    point = start.point
-    for temperature in ladder:
+    point, of = start.point, Constraints.of(problem)
+    for heat in range(HEATS, -1, -1):
+        if not heat and problem is not part:
+            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
+        few = max_steps if heat else MORE * max_steps
         point = ascent.settle(
-            problem,
+            part,
             point,
-            temperature,
+            start.temperature * REHEAT**heat,
             tolerance=ROUGH,
-            worth=worth,
-            report=lambda now: now.steps >= max_steps,
+            worth=worth if heat else worth / LESS,
+            report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
         ).point
     return replace(start, point=point)
 
@@ -203,7 +215,7 @@ def _settle(
         return stopped
 
     of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
-    if not state.whole or problem.size <= FEW_ROWS:
+    if problem.size <= FEW_ROWS:
         now = ascent.settle(
             problem,
             state.point,
@@ -241,7 +253,7 @@ def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Re
     """
     hot = respond(problem, of, state.point, state.temperature * HOTTER)
     index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
-    part = problem.take(index)
+    part = kernels.shortlist(problem.take(index), of.duals(state.point), k=LISTED)
     moved = of.taken(respond(part, of, state.point, state.temperature))
     left = np.maximum(of.limit - (of.taken(response) - moved), 0.0)
     limit = left[: problem.limit.size].reshape(problem.limit.shape)

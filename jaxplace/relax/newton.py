@@ -20,13 +20,13 @@ from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, 
 from jaxplace.relax.sampling import sample
 
 
-SWEEPS = 12  # of the active set; most steps need two to four
+SWEEPS = 6  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of the largest curvature
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 FEW_ROWS = 2048  # whose curvature is taken whatever it costs
-CURVATURE_PAIRS = 1e7  # entries of shares' products that a step may spend on curvature
+CURVATURE_PAIRS = 4e6  # entries of shares' products that a step may spend on curvature
 OVER_SPREAD = 4.0  # regions with a share that counts, for each one that a row is spread over
 RADIUS = 4.0  # temperatures that a dual may move in a first step
 PATIENCE = 5  # steps in which the value must rise by more than

@@ -11,11 +11,10 @@ ends them.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import TINY, Core
+from jaxplace.repair.core import TINY, Core, heap_of, pop
 
 
 VISITS = 400  # of a region
-PICKS = 24  # units let go at a visit before the rest are sorted
 PATIENCE = 40  # visits after which price rises grow, so that ties cannot go on for ever
 
 
@@ -114,15 +113,12 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, short): 
                 size += 1
             e = after[e]
         level = 0.0
-        order = np.empty(0, np.int64)
+        heap = np.empty(size, np.int64)
+        for n in range(size):
+            heap[n] = n
+        heap_of(key, heap)
         for turn in range(size):
-            if turn < PICKS:  # few go as a rule: to look for the least is cheaper than to sort
-                n = np.argmin(key[:size])
-            else:
-                if turn == PICKS:
-                    order = np.argsort(key[:size], kind="mergesort")
-                n = order[turn - PICKS]
-            key[n] = np.inf if turn < PICKS else key[n]
+            n = pop(key, heap, size - turn)
             e = entry[n]
             i, k, o = e // options, e % options, choice[n]
             needed = 0.0

@@ -72,6 +72,39 @@ def _take(units, region, use, left):  # type: ignore[no-untyped-def]
                     left[region[i, k], r] -= units[i, k] * use[i, k, r]
 
 
+@compiled
+def heap_of(key, heap):  # type: ignore[no-untyped-def]
+    """Make `heap`, positions in `key`, a heap with the least key on top, ties by position."""
+    for root in range(len(heap) // 2 - 1, -1, -1):
+        _sink(key, heap, len(heap), root)
+
+
+@compiled
+def pop(key, heap, size):  # type: ignore[no-untyped-def]
+    """Take the top off a heap of that size: it goes to the place that falls free at the end."""
+    top = heap[0]
+    heap[0], heap[size - 1] = heap[size - 1], top
+    _sink(key, heap, size - 1, 0)
+    return top
+
+
+@compiled
+def _sink(key, heap, size, root):  # type: ignore[no-untyped-def]
+    while 2 * root + 1 < size:
+        child = 2 * root + 1
+        if child + 1 < size and _before(key, heap[child + 1], heap[child]):
+            child += 1
+        if not _before(key, heap[child], heap[root]):
+            return
+        heap[root], heap[child] = heap[child], heap[root]
+        root = child
+
+
+@compiled
+def _before(key, a, b):  # type: ignore[no-untyped-def]
+    return key[a] < key[b] or (key[a] == key[b] and a < b)
+
+
 def join(parts: list[Core], room: np.ndarray, purse: np.ndarray) -> Core:
     """One core of the rows of several; shorter lists of options are padded before "unplaced"."""
     width = max(p.region.shape[1] for p in parts)

@@ -9,7 +9,7 @@ fits; an exchange fills it with the difference of two.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core
+from jaxplace.repair.core import Core, heap_of, pop
 
 
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
@@ -38,6 +38,15 @@ def shift(core: Core, watched: np.ndarray) -> np.ndarray:
         touched)  # fmt: skip
     touched[-1] = False
     return touched
+
+
+@compiled
+def _grown(values):  # type: ignore[no-untyped-def]
+    """The values in an array of twice the length."""
+    more = np.empty(2 * len(values), values.dtype)
+    for n in range(len(values)):
+        more[n] = values[n]
+    return more
 
 
 @compiled
@@ -72,9 +81,7 @@ def _shifts(region, cost, use, units, free, open_to):  # type: ignore[no-untyped
                 if room > 0:
                     weight = max(weight, use[i, best_o, r] / room)
             if found == len(entry):
-                entry = np.concatenate((entry, np.empty_like(entry)))
-                to = np.concatenate((to, np.empty_like(to)))
-                gains = np.concatenate((gains, np.empty_like(gains)))
+                entry, to, gains = _grown(entry), _grown(to), _grown(gains)
             entry[found], to[found], gains[found] = i * options + k, best_o, best / weight
             found += 1
     return entry[:found], to[:found], gains[:found]
@@ -171,9 +178,7 @@ def _halves(region, guide, use, units, prices, worth):  # type: ignore[no-untype
                     ):
                         continue
                     if found == len(entry):
-                        entry = np.concatenate((entry, np.empty_like(entry)))
-                        to = np.concatenate((to, np.empty_like(to)))
-                        extra = np.concatenate((extra, np.empty_like(extra)))
+                        entry, to, extra = _grown(entry), _grown(to), _grown(extra)
                     entry[found], to[found], extra[found] = i * options + k, o, minds
                     found += 1
     return entry[:found], to[:found], extra[:found]
@@ -187,16 +192,22 @@ def _by_pair(source, target, frees, m):  # type: ignore[no-untyped-def]
         start[source[n] * m + target[n] + 1] += 1
     for n in range(m * m):
         start[n + 1] += start[n]
-    place, order = start[:-1].copy(), np.empty(len(source), np.int64)
+    place, order = np.empty(m * m, np.int64), np.empty(len(source), np.int64)
+    for key in range(m * m):
+        place[key] = start[key]
     for n in range(len(source)):
         key = source[n] * m + target[n]
         order[place[key]] = n
         place[key] += 1
     for key in range(m * m):
-        a, b = start[key], start[key + 1]
-        if b > a + 1:
-            part = order[a:b]
-            order[a:b] = part[np.argsort(frees[part], kind="mergesort")]
+        first, size = start[key], start[key + 1] - start[key]
+        if size > 1:
+            part = order[first : first + size]
+            heap_of(frees, part)
+            for left in range(size, 1, -1):
+                pop(frees, part, left)
+            for n in range(size // 2):  # popped to the end, the least came last
+                part[n], part[size - 1 - n] = part[size - 1 - n], part[n]
     return order, start
 
 

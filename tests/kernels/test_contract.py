@@ -12,8 +12,8 @@ from instances import dense_instance, random_instance
 
 from jaxplace import evaluate, runtime
 from jaxplace.instance import DenseTerms, Instance, Terms
-from jaxplace.kernels import api, pallas
-from jaxplace.problem import Compiled, Duals, compile_instance
+from jaxplace.kernels import api, host, pallas
+from jaxplace.problem import Compiled, Duals, Problem, compile_instance
 
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -44,9 +44,26 @@ def _pallas() -> Backend:
     )
 
 
+def _listed(problem: Problem, duals: Duals) -> Problem:
+    """All regions on every row's list, made at other duals: none are paid twice."""
+    if problem.book is None:
+        return problem
+    others = jax.tree.map(lambda dual: 0.5 * dual, duals)
+    lists = host.shortlist(
+        problem.rows, problem.tables, problem.book.menus, others, k=problem.limit.shape[0]
+    )
+    return replace(problem, lists=lists)
+
+
 BACKENDS = {
     "xla": Backend(api.respond, api.curvature, api.best_regions, api.reduced_costs),
     "pallas": _pallas(),
+    "lists": Backend(
+        lambda p, d, t: api.respond(_listed(p, d), d, t),
+        lambda p, d, t: api.curvature(_listed(p, d), d, t),
+        api.best_regions,
+        api.reduced_costs,
+    ),
 }
 
 
@@ -353,3 +370,32 @@ def test_blocks_add_up(backend):
     np.testing.assert_allclose(found.load[:8], wanted.load, rtol=1e-4, atol=1e-2)
     np.testing.assert_allclose(found.budget, wanted.budget, rtol=1e-4)
     np.testing.assert_allclose(found.doubt[:1300], wanted.doubt, atol=1e-3)
+
+
+def test_a_short_list_has_the_cheapest_regions():
+    """At most k, none dearer than one that is left out; the pass over them is the rows' own."""
+    point = Point.of("no feature")
+    problem, k = point.compiled.problem, 3
+    lists = host.shortlist(problem.rows, problem.tables, problem.book.menus, point.duals, k=k)
+    each = options(point, point.capacity, point.budgets)[:, :-1]
+    regions = problem.regions
+    for i, row in enumerate(each):
+        listed = lists.region[i][lists.region[i] < regions]
+        assert 1 <= len(listed) <= k
+        rest = np.delete(row, listed)
+        assert row[listed].max() <= rest.min() * (1 + 1e-5)
+    cold = 1e-6
+    short = api.respond(replace(problem, lists=lists), point.duals, cold)
+    np.testing.assert_allclose(short.exact, oracle(point, cold).exact, rtol=1e-5)
+
+
+def test_taken_rows_keep_their_lists():
+    """`take` of a listed problem answers as the rows do by themselves."""
+    point = Point.of("two_resources")
+    problem = _listed(point.compiled.problem, point.duals)
+    index = np.arange(1, problem.size, 3)
+    whole = api.respond(problem, point.duals, 0.1)
+    part = api.respond(problem.take(index), point.duals, 0.1)
+    np.testing.assert_allclose(part.doubt[: len(index)], whole.doubt[index], rtol=1e-6)
+    rest = api.respond(problem.take(np.setdiff1d(np.arange(problem.size), index)), point.duals, 0.1)
+    np.testing.assert_allclose(part.load + rest.load, whole.load, rtol=1e-5, atol=1e-8)

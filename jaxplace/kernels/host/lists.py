@@ -1,0 +1,157 @@
+"""The kernels for rows that choose from a short list of regions each.
+
+Once the duals are near, a row's plan does not leave its few cheapest regions.  With their costs
+laid out row by row, a pass costs n k instead of n m; a pass over all regions shows whether the
+lists still hold.
+"""
+
+import numpy as np
+from numba import float32, uint64
+
+from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, inner
+from jaxplace.kernels.host.rows import CHUNKS, FAR
+from jaxplace.kernels.response import Response
+from jaxplace.native import spread
+from jaxplace.problem.problem import Duals, Problem
+
+
+def _prices(duals: Duals, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """[R, m + 1] capacity duals, 0 at "unplaced", and those of the budgets that are set."""
+    capacity = np.asarray(duals.capacity, np.float32)
+    prices = np.zeros((capacity.shape[1], m + 1), np.float32)
+    prices[:, :m] = capacity.T
+    asked = [dual for dual in (duals.moves, duals.carbon) if dual is not None]
+    return prices, np.array(asked, np.float32)
+
+
+def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
+    """See `xla.respond`."""
+    lists, m = problem.lists, problem.limit.shape[0]
+    weight, scale = np.asarray(problem.rows.weight), np.asarray(problem.rows.scale)
+    prices, asked = _prices(duals, m)
+    doubt = np.empty(len(weight), np.float32)
+
+    def part(start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        sums, load, budget = np.zeros(3), np.zeros(prices.shape), np.zeros(len(asked))
+        _respond(
+            lists.region, lists.cost, lists.use, lists.toll, weight, scale, prices, asked,
+            temperature, start, stop, sums, load, budget, doubt)  # fmt: skip
+        return sums, load, budget
+
+    parts = spread(part, len(weight), chunks=CHUNKS)
+    sums, load, spent = (np.sum([p[i] for p in parts], axis=0) for i in range(3))
+    budget = np.zeros(2)
+    budget[[duals.moves is not None, duals.carbon is not None]] = spent
+    return Response(sums[0], sums[1], sums[2], load.T[:m], budget, doubt)
+
+
+def curvature(problem: Problem, duals: Duals, temperature: float) -> np.ndarray:
+    """See `xla.curvature`; shares below CUT are left out."""
+    lists, (m, resources) = problem.lists, problem.limit.shape
+    weight, scale = np.asarray(problem.rows.weight), np.asarray(problem.rows.scale)
+    prices, asked = _prices(duals, m)
+    size = m * resources + len(asked)
+
+    def part(start: int, stop: int) -> np.ndarray:
+        matrix = np.zeros((size, size))
+        _curvature(
+            lists.region, lists.cost, lists.use, lists.toll, weight, scale, prices, asked,
+            temperature, start, stop, matrix)  # fmt: skip
+        return matrix
+
+    parts = spread(part, len(weight), chunks=2)
+    return sum(parts[1:], parts[0])
+
+
+@inner
+def _soften(region, cost, use, toll, prices, asked, wide, i, share):
+    """Fill `share`; the best, the sums of shares, of their squares and of what they lose."""
+    options = uint64(region.shape[1])
+    for k in range(options):
+        share[k] = cost[i, k]
+    for r in range(prices.shape[0]):
+        for k in range(options):
+            share[k] += use[i, r, k] * prices[r, uint64(region[i, k])]
+    for b in range(len(asked)):
+        for k in range(options):
+            share[k] += toll[i, b, k] * asked[b]
+    best = FAR
+    for k in range(options):
+        best = share[k] if share[k] < best else best
+    slope = -LOG2E / wide
+    total, square, regret = float32(0), float32(0), float32(0)
+    for k in range(options):
+        above = share[k] - best
+        z = above * slope
+        z = z if z > LOWEST else LOWEST
+        value = exp2(z) - FLOOR
+        share[k] = value
+        total += value
+        square += value * value
+        regret += value * above
+    return best, total, square, regret
+
+
+@fast
+def _respond(
+    region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop, sums, load,
+    budget, doubt):  # fmt: skip
+    share = np.empty(region.shape[1], np.float32)
+    value, exact, regrets = 0.0, 0.0, 0.0
+    for i in range(begin, stop):
+        w = weight[i]
+        if w == 0:
+            doubt[i] = 0
+            continue
+        wide = float32(temperature) * scale[i]
+        best, total, square, regret = _soften(
+            region, cost, use, toll, prices, asked, wide, i, share
+        )
+        doubt[i] = ONE - square / (total * total)
+        value += np.float64(w) * (best - (wide * np.log(total) if total > ONE else float32(0)))
+        exact += np.float64(w) * best
+        each = w / total
+        regrets += np.float64(each) * regret
+        for k in range(uint64(region.shape[1])):
+            if share[k] > 0:
+                for r in range(uint64(prices.shape[0])):
+                    load[r, uint64(region[i, k])] += each * share[k] * use[i, r, k]
+        for b in range(len(asked)):
+            for k in range(uint64(region.shape[1])):
+                budget[b] += each * share[k] * toll[i, b, k]
+    sums[0], sums[1], sums[2] = value, exact, regrets
+
+
+@fast
+def _curvature(
+    region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop, matrix
+):
+    outside, resources, budgets = prices.shape[1] - 1, prices.shape[0], len(asked)
+    share = np.empty(region.shape[1], np.float32)
+    each = resources + budgets  # constraints that an option takes from
+    where, takes = np.empty(each * len(share), np.int64), np.empty(each * len(share))
+    for i in range(begin, stop):
+        if weight[i] == 0:
+            continue
+        wide = float32(temperature) * scale[i]
+        _, total, _, _ = _soften(region, cost, use, toll, prices, asked, wide, i, share)
+        w, used = np.float64(weight[i]) / wide, 0
+        for k in range(len(share)):
+            if region[i, k] == outside or share[k] <= CUT * total:
+                continue
+            part = np.float64(share[k] / total)
+            for r in range(resources):
+                where[used + r] = np.int64(region[i, k]) * resources + r
+                takes[used + r] = use[i, r, k]
+            for b in range(budgets):
+                where[used + resources + b] = outside * resources + b
+                takes[used + resources + b] = toll[i, b, k]
+            for a in range(used, used + each):
+                for b in range(used, used + each):
+                    matrix[where[a], where[b]] += w * part * takes[a] * takes[b]
+            for a in range(used, used + each):
+                takes[a] *= part
+            used += each
+        for a in range(used):
+            for b in range(used):
+                matrix[where[a], where[b]] -= w * takes[a] * takes[b]
