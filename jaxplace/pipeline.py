@@ -34,6 +34,7 @@ TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good 
 ATTEMPTS = 4  # relax and round at most so often
 FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
+CONTENT, CONTENT_COARSE = 0.5, 0.9  # of the gap asked for: where the search ends, few rows or many
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
 
@@ -103,7 +104,8 @@ class _Run:
             if rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
-            if self.plan - self.bound(compiled, state) <= goal / 2 * abs(self.plan):
+            content = CONTENT_COARSE if rounded.coarse else CONTENT
+            if self.plan - self.bound(compiled, state) <= content * goal * abs(self.plan):
                 break
             if self.late():
                 status = Status.time_limit
@@ -167,7 +169,7 @@ class _Run:
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
             enough=ENOUGH * goal * scale,
-            worth=goal / 4 * scale,
+            worth=(CONTENT_COARSE if rounded.coarse else CONTENT) / 2 * goal * scale,
         )
         return rounded
 

@@ -51,6 +51,11 @@ class Rounded:
     prices: np.ndarray
     decided_usd: float
 
+    @property
+    def coarse(self) -> bool:
+        """Whether the core is so large that a search of it costs more than the relaxation."""
+        return len(self.core.row) > COARSE_ROWS
+
     def objective(self) -> float:
         """Cost of the plan [USD]."""
         return self.decided_usd + self.core.objective()
@@ -129,7 +134,7 @@ def _by_size(problem: Problem, index: np.ndarray) -> list[np.ndarray]:
     if not len(index):
         return [index]
     # many rows make up for each other; the duals need to settle less often
-    wide = 1 + (len(index) > COARSE_ROWS)
+    wide = 1 + int(len(index) > COARSE_ROWS)
     level = np.floor(np.log(size.max() / size) / np.log(STEP**wide)).astype(int)
     stages = STAGES // wide
     level = np.minimum(level, stages - 1)

@@ -82,7 +82,10 @@ def prepare(device: Device = Device.auto) -> None:
 
 
 def compile_beside() -> None:
-    """On the first run ever, have a second process compile what is needed last; call `prepare` first."""
+    """On the first run ever, have a second process compile what is needed last.
+
+    Call `prepare` first.
+    """
     global _beside
     folder = os.environ.get("NUMBA_CACHE_DIR")
     if folder is None or Path(folder).exists() or _beside is not None:
