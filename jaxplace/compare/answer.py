@@ -1,4 +1,4 @@
-"""What a method is given and what it hands back."""
+"""What a method is given and what it hands back, and what its process is told and says."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxplace.compare.methods import Method
 from jaxplace.instance import Instance
 from jaxplace.placement import Assignment, Duals
 
@@ -79,3 +80,42 @@ class Answer:
     done: bool = True
     trace: tuple[tuple[float, float | None, float | None], ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process is told.
+
+    Attributes:
+        method: the adapter.
+        settings: its settings.
+        seed, time_limit_s, candidates: see `CompareSettings`.
+        finish_s: beyond the time limit, for the common rounding.
+    """
+
+    method: Method
+    settings: Any
+    seed: int
+    time_limit_s: float
+    candidates: int
+    finish_s: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a process says.
+
+    Attributes:
+        outcome: finished, timed_out, missing, not_applicable, out_of_memory, failed.
+        message: why, if it is not finished.
+        answer: with a plan wherever there is a fraction; or None.
+        method_s: seconds of the method; finish_s: of the common rounding.
+        peak_rss_bytes: of the process.
+    """
+
+    outcome: str
+    message: str
+    answer: Answer | None
+    method_s: float
+    finish_s: float
+    peak_rss_bytes: int

@@ -136,9 +136,7 @@ def _filled(instance: Instance, pairs: Pairs, region: np.ndarray, duals: Duals) 
     )
 
 
-def _systematic(
-    want: np.ndarray, count: np.ndarray, region: np.ndarray, seed: int
-) -> np.ndarray:
+def _systematic(want: np.ndarray, count: np.ndarray, region: np.ndarray, seed: int) -> np.ndarray:
     """Whole units [n, K] near the amounts wanted; every row's sum is its count.
 
     Rows that are split between the same regions follow each other with evenly shifted combs, so

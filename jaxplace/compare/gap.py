@@ -119,8 +119,8 @@ def _problem(name: str, numbers: np.ndarray, at: int) -> Problem:
 
 def write(problem: Problem, path: Path | str) -> None:
     """Write a problem of whole numbers in the format that `read` reads."""
-    blocks = [[problem.cost.shape], problem.cost, problem.use, [problem.capacity]]
-    lines = [" ".join(str(int(x)) for x in row) for block in blocks for row in block]
+    rows = [problem.cost.shape, *problem.cost, *problem.use, problem.capacity]
+    lines = [" ".join(str(int(x)) for x in row) for row in rows]
     Path(path).write_text("\n".join(lines) + "\n")
 
 

@@ -72,6 +72,8 @@ def _joined(instance: Instance, terms: Terms, first: np.ndarray, of: np.ndarray)
         current=instance.current[first],
         use=instance.use[first],
         unplaced=instance.unplaced[first],
-        terms=dataclasses.replace(terms, **{name: getattr(terms, name)[first] for name in ROW_TERMS}),
+        terms=dataclasses.replace(
+            terms, **{name: getattr(terms, name)[first] for name in ROW_TERMS}
+        ),
     )
     return Merged(small, first, of, instance.count)

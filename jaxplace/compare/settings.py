@@ -5,9 +5,24 @@ The classes are the schema of the command line, as in `jaxplace.settings`.
 
 import enum
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jaxplace.settings import check
+
+
+Rule = tuple[Callable[[float], bool], str]
+_ONE: Rule = (lambda v: v >= 1, ">= 1")
+_ABOVE: Rule = (lambda v: v > 0, "above 0")
+_SHARE: Rule = (lambda v: 0 <= v < 1, "a share in [0, 1)")
+_FALL: Rule = (lambda v: 0 < v < 1, "a factor between 0 and 1")
+
+
+def _check(settings: object, **rules: Rule) -> None:
+    """Refuse values out of range, all at once."""
+    given = {name: getattr(settings, name) for name in rules}
+    owner = f"method.{type(settings).__name__}."
+    check(owner, {k: (holds(given[k]), words, given[k]) for k, (holds, words) in rules.items()})
 
 
 class HighsSolver(enum.Enum):
@@ -52,6 +67,9 @@ class Exact:
 
     mip_gap: float = 1e-4
 
+    def __post_init__(self) -> None:
+        _check(self, mip_gap=_SHARE)
+
 
 @dataclass
 class Pdlp:
@@ -62,6 +80,9 @@ class Pdlp:
     """
 
     tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        _check(self, tolerance=_ABOVE)
 
 
 @dataclass
@@ -76,6 +97,9 @@ class CpSat:
     mip_gap: float = 1e-4
     steps: int = 1_000_000
 
+    def __post_init__(self) -> None:
+        _check(self, mip_gap=_SHARE, steps=_ONE)
+
 
 @dataclass
 class Flow:
@@ -86,6 +110,9 @@ class Flow:
     """
 
     steps: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        _check(self, steps=_ONE)
 
 
 @dataclass
@@ -102,6 +129,9 @@ class Sinkhorn:
     cooling: float = 0.1
     threshold: float = 1e-3
 
+    def __post_init__(self) -> None:
+        _check(self, epsilon=_ABOVE, threshold=_ABOVE, cooling=_FALL)
+
 
 @dataclass
 class Emd:
@@ -112,6 +142,9 @@ class Emd:
     """
 
     max_iterations: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        _check(self, max_iterations=_ONE)
 
 
 @dataclass
@@ -125,6 +158,9 @@ class Pop:
 
     parts: int = 4
     solver: HighsSolver = HighsSolver.ipx
+
+    def __post_init__(self) -> None:
+        _check(self, parts=_ONE)
 
 
 @dataclass
@@ -141,6 +177,9 @@ class Ridge:
     last: float = 1e-3
     steps: int = 200
 
+    def __post_init__(self) -> None:
+        _check(self, first=_ABOVE, last=_ABOVE, steps=_ONE)
+
 
 @dataclass
 class Plain:
@@ -156,6 +195,9 @@ class Ours:
     """
 
     gap_target: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _check(self, gap_target=_SHARE)
 
 
 @dataclass

@@ -10,52 +10,11 @@ import os
 import pickle
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jaxplace import runtime
-from jaxplace.compare.answer import Answer, NotApplicable, Task
-from jaxplace.compare.methods import Method
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a process is told.
-
-    Attributes:
-        method: the adapter.
-        settings: its settings.
-        seed, time_limit_s, candidates: see `CompareSettings`.
-        finish_s: beyond the time limit, for the common rounding.
-    """
-
-    method: Method
-    settings: Any
-    seed: int
-    time_limit_s: float
-    candidates: int
-    finish_s: float
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a process says.
-
-    Attributes:
-        outcome: finished, timed_out, missing, not_applicable, out_of_memory, failed.
-        message: why, if it is not finished.
-        answer: with a plan wherever there is a fraction; or None.
-        method_s: seconds of the method; finish_s: of the common rounding.
-        peak_rss_bytes: of the process.
-    """
-
-    outcome: str
-    message: str
-    answer: Answer | None
-    method_s: float
-    finish_s: float
-    peak_rss_bytes: int
+from jaxplace.compare.answer import Answer, Job, NotApplicable, Reply, Task
 
 
 def main(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """OR-Tools CP-SAT: whole units by lazy clause generation, on an integer grid."""
 
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,8 @@ def whole(task: Task) -> Answer:
     solver.parameters.relative_gap_limit = settings.mip_gap
     solver.parameters.num_workers = max(threads(), 1)
     solver.parameters.random_seed = task.seed % 2**31
-    watch = _Watch(task, fine, cp_model)
-    status = solver.solve(program, watch.callback)
+    callback, seen = _watch(task, fine)
+    status = solver.solve(program, callback)
     found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     bound = solver.best_objective_bound / fine
     values = np.array([solver.value(v) for v in units]) if found else None
@@ -49,7 +50,7 @@ def whole(task: Task) -> Answer:
         claimed_usd=float(model.cost @ values) if values is not None else None,
         claimed_bound_usd=bound if np.isfinite(bound) and status != cp_model.UNKNOWN else None,
         done=status == cp_model.OPTIMAL,
-        trace=tuple(watch.seen),
+        trace=tuple(seen),
         versions={"ortools": metadata.version("ortools")},
     )
 
@@ -71,16 +72,15 @@ def grid(values: np.ndarray, steps: int, *, up: bool = False) -> tuple[np.ndarra
     return turned.astype(np.int64), scale
 
 
-class _Watch:
-    """Notes the plans as CP-SAT finds them."""
+def _watch(task: Task, fine: float) -> tuple[Any, list[tuple[float, float | None, float | None]]]:
+    """A callback, and the plans that it notes as CP-SAT finds them."""
+    from ortools.sat.python import cp_model
 
-    def __init__(self, task: Task, fine: float, cp_model: object) -> None:
-        self.seen: list[tuple[float, float | None, float | None]] = []
-        seen = self.seen
+    seen: list[tuple[float, float | None, float | None]] = []
 
-        class Callback(cp_model.CpSolverSolutionCallback):  # type: ignore[attr-defined, misc]
-            def on_solution_callback(self) -> None:
-                bound = self.best_objective_bound / fine
-                seen.append((task.spent(), self.objective_value / fine, bound))
+    class Callback(cp_model.CpSolverSolutionCallback):
+        def on_solution_callback(self) -> None:
+            bound = self.best_objective_bound / fine
+            seen.append((task.spent(), self.objective_value / fine, bound))
 
-        self.callback = Callback()
+    return Callback(), seen

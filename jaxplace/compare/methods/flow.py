@@ -34,7 +34,7 @@ def whole(task: Task) -> Answer:
     k, m = len(model.count), instance.regions
     room = np.floor(model.limit / (use[0] if len(use) else 1.0) * (1 + 1e-12)).astype(np.int64)
     steps = min(settings.steps, ROOM // (k + m + 3))
-    cost, fine = grid(model.cost, steps)
+    cost, _ = grid(model.cost, steps)
     count = model.count.astype(np.int64)
     nowhere, sink = k + m, k + m + 1
     there = np.where(model.region >= 0, k + model.region, nowhere)

@@ -35,7 +35,10 @@ def jaxplace(task: Task) -> Answer:
         claimed_bound_usd=proof.lower_bound_usd,
         done=placement.status is not Status.time_limit,
         trace=tuple(trace),
-        versions={"jaxplace": placement.versions.get("jaxplace", ""), "jax": placement.versions["jax"]},
+        versions={
+            "jaxplace": placement.versions.get("jaxplace", ""),
+            "jax": placement.versions["jax"],
+        },
     )
 
 

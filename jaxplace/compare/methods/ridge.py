@@ -10,6 +10,8 @@ References:
     Soviet Mathematics Doklady 27 (1983).
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from jaxplace.compare.answer import Answer, Task
@@ -77,7 +79,7 @@ def ascent(task: Task) -> Answer:
 def _step(seen: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> float:
     """One over the steepest change of slope among the last steps."""
     steepest = 0.0
-    for (a, da), (b, db) in zip(seen, seen[1:], strict=False):
+    for (a, da), (b, db) in pairwise(seen):
         far = float(np.linalg.norm(b - a))
         if far > 0:
             steepest = max(steepest, float(np.linalg.norm(db - da)) / far)
