@@ -5,7 +5,7 @@
 3. The auction of `jaxplace.repair` clears overloads, starting from the method's duals, or from
    nothing where it has none; budgets are kept; then shifts, exchanges and reinsertions make the
    plan cheaper.  A row may go to the regions where the method has most of it, to those that are
-   cheapest at the duals, and to none.
+   cheapest at the duals, to the cheapest with room to spare, and to none.
 
 It is jaxplace's own repair, so a good answer is not spoilt by a poor rounding; a method without
 duals is rounded less well because it says less.
@@ -26,6 +26,7 @@ from jaxplace.repair import Core, repair
 
 RISE = 1e-4  # least rise of a price in the auction, as a share of a mean unit's cost
 ENOUGH, WORTH = 1e-6, 1e-4  # shares of the plan's cost at which repair stops improving
+ESCAPES, SPARE = 2, 0.02  # regions with so much room that are options of every row
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -83,7 +84,8 @@ def _core(
 ) -> tuple[Core, np.ndarray]:
     """Every row with its options, and the amounts [n, K] wanted at each, which sum to count."""
     pairs, m, n = Pairs.of(instance), instance.regions, instance.rows
-    kept = min(2 * candidates, m)
+    kept = min(2 * candidates + ESCAPES, m)
+    idle = _idle(instance, pairs, flows)
     region = np.full((n, kept + 1), m, np.int32)
     want = np.zeros((n, kept + 1))
     for block in evaluate.blocks(instance):
@@ -92,25 +94,47 @@ def _core(
         amount = np.zeros((len(rows), m))
         np.add.at(amount, (flows.row[low:high] - block.start, flows.region[low:high]),
                   flows.amount[low:high])  # fmt: skip
-        ok = pairs.allowed(rows[:, None], np.arange(m))
-        amount[~ok] = 0.0
         asked = evaluate.cost(
             instance, block, usd_per_move=duals.moves, usd_per_kg=duals.carbon
         ) + (pairs.use(rows[:, None], np.arange(m)) * duals.capacity).sum(-1)
-        asked = np.where(ok, asked, np.inf)
-        most = np.argsort(-amount, axis=1, kind="stable")[:, : min(candidates, m)]
-        leads = np.take_along_axis(amount, most, 1)
-        np.put_along_axis(
-            asked, most, np.where(leads > 0, -np.inf, np.take_along_axis(asked, most, 1)), 1
-        )
-        best = np.argsort(asked, axis=1, kind="stable")[:, :kept]
+        ok = pairs.allowed(rows[:, None], np.arange(m))
+        amount[~ok], asked[~ok] = 0.0, np.inf
+        best = _first(amount, asked, idle, candidates)[:, :kept]
         known = np.take_along_axis(ok, best, 1)
         region[rows, :kept] = np.where(known, best, m)
-        want[rows, :kept] = np.where(known, np.take_along_axis(amount, best, 1), 0.0)
-    total, count = want.sum(1), instance.count
-    want *= (count / np.maximum(total, count))[:, None]
-    want[:, kept] = np.maximum(count - want.sum(1), 0.0)
+        here = np.where(known, np.take_along_axis(amount, best, 1), 0.0)
+        # what is spread beyond the options goes to them in proportion
+        placed = np.minimum(amount.sum(1), instance.count[rows])
+        want[rows, :kept] = here * (placed / np.maximum(here.sum(1), 1e-300))[:, None]
+    want[:, kept] = np.maximum(instance.count - want.sum(1), 0.0)
     return _filled(instance, pairs, region, duals), want
+
+
+def _first(amount: np.ndarray, asked: np.ndarray, idle: np.ndarray, candidates: int) -> np.ndarray:
+    """[b, m] regions in the order of preference as options; `asked` [b, m] is overwritten.
+
+    First where the method has most, then the cheapest with room to spare, then the cheapest.
+    """
+    b, m = amount.shape
+    row = np.arange(b)[:, None]
+    if idle.any():
+        spare = np.argsort(np.where(idle, asked, np.inf), axis=1, kind="stable")[:, :ESCAPES]
+        open_to = idle[spare] & np.isfinite(asked[row, spare])
+        asked[row, spare] = np.where(open_to, -np.finfo(float).max, asked[row, spare])
+    most = np.argsort(-amount, axis=1, kind="stable")[:, : min(candidates, m)]
+    asked[row, most] = np.where(amount[row, most] > 0, -np.inf, asked[row, most])
+    return np.argsort(asked, axis=1, kind="stable")
+
+
+def _idle(instance: Instance, pairs: Pairs, flows: Fraction) -> np.ndarray:
+    """[m] bool, regions where the method leaves room."""
+    use = np.broadcast_to(
+        pairs.use(flows.row, flows.region), (len(flows.row), len(instance.resources))
+    )
+    load = np.stack(
+        [np.bincount(flows.region, flows.amount * u, instance.regions) for u in use.T], 1
+    )
+    return np.asarray((load < (1 - SPARE) * instance.capacity).all(1))
 
 
 def _filled(instance: Instance, pairs: Pairs, region: np.ndarray, duals: Duals) -> Core:

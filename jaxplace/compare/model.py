@@ -58,7 +58,7 @@ class Model:
         entries, limit = _limits(small, row, region)
         usd, unit = 1.0, np.ones(len(limit))
         if scaled:
-            usd = float(np.abs(cost).mean()) or 1.0
+            usd = _typical(cost[region >= 0])
             largest = abs(entries).max(axis=1).toarray().ravel() if entries.nnz else unit
             unit = np.where(largest > 0, largest, 1.0)
             entries = sparse.csc_array(sparse.diags_array(1 / unit) @ entries)
@@ -115,6 +115,12 @@ class Model:
         if not np.array_equal(placed, self.count):  # certified as what it is: not all units
             return Assignment(self.merged.first[joined.row], joined.region, joined.count)
         return self.merged.split(joined)
+
+
+def _typical(cost: np.ndarray) -> float:
+    """The median size of costs that are not 0 [USD]; 1 if there are none."""
+    size = np.abs(cost[cost != 0])
+    return float(np.median(size)) if len(size) else 1.0
 
 
 def _variables(instance: Instance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

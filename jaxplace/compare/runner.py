@@ -51,7 +51,6 @@ def compare(
         slim = dataclasses.replace(
             instance,
             request_id=np.arange(len(instance.request_id)),
-            region_id=np.arange(instance.regions),
             places=None,
             notes=(),
         )

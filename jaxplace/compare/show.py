@@ -31,7 +31,7 @@ def _table(rows: list[Row]) -> Table:
     """The rows, the cheapest plan first."""
     table = Table.grid(padding=(0, 2))
     for k, _ in enumerate(words.COLUMNS):
-        table.add_column(justify="left" if k < 2 else "right", overflow="fold")
+        table.add_column(justify="left" if k < 2 else "right", no_wrap=k < 2, overflow="fold")
     table.add_row(*words.COLUMNS)
     for row in words.ranked(rows):
         style = "red" if row.verdict in BAD else "" if row.objective_usd is not None else "dim"

@@ -7,13 +7,22 @@ from jaxplace.report.words import number, percent, whole
 
 
 COLUMNS = (
-    "method", "verdict", "plan", "off the best bound", "own bound", "fractional answer",
-    "overload", "seconds", "of it rounding", "GB",
-)  # fmt: skip
+    "method",
+    "verdict",
+    "plan",
+    "gap",
+    "own bound",
+    "fractional",
+    "overload",
+    "s",
+    "rounding",
+    "GB",
+)
 NOTE = (
-    "plan: cost of whole units, certified feasible; off the best bound: its gap to the highest "
-    "bound that any method's duals prove; own bound: proven by its own duals; fractional answer: "
-    "before the common rounding, overloaded by so much; seconds: until the plan was there."
+    "plan: cost of whole units, certified feasible. gap: to the highest bound that any method's "
+    "duals prove. own bound: proven by its own duals. fractional: its answer before the common "
+    "rounding, and by how much that overloads a region. s: seconds until the plan was there, with "
+    "those of the rounding."
 )
 
 

@@ -56,7 +56,8 @@ def _reply(job: Job, instance: Any, started: float) -> Reply:
         )
     finish_s = time.perf_counter() - started - method_s
     outcome = "finished" if answer.done else "timed_out"
-    return Reply(outcome, "", answer, method_s, finish_s, runtime.peak_rss_bytes())
+    message = "" if answer.plan is not None else "it has no plan to show"
+    return Reply(outcome, message, answer, method_s, finish_s, runtime.peak_rss_bytes())
 
 
 def _without(outcome: str, message: str, started: float) -> Reply:

@@ -40,7 +40,7 @@ def rows():
         ("die", "failed", "code 7"),
         ("swallow", "out_of_memory", "memory_limit_gb"),
         ("refuse", "not_applicable", "not for me"),
-        ("overload", INFEASIBLE, "capacity"),
+        ("overload", INFEASIBLE, "exceeded"),
         ("forget", INFEASIBLE, "infeasible"),
         ("unreadable", INFEASIBLE, "cannot be read"),
         ("boast", FALSE, "a certified one costs"),

@@ -14,7 +14,7 @@ from jaxplace.compare.model import Model
 from jaxplace.compare.settings import Pdlp
 
 
-FIRST, MORE = 1000, 2  # iterations of the first run, and how many times longer the next one is
+FIRST, MORE = 100, 2  # iterations of the first run, and how many times longer the next one is
 SLOWER = 1.2  # a run is begun only if it should end in time, with this reserve
 
 

@@ -6,6 +6,9 @@ from jaxplace.compare.answer import Answer, Fraction, NotApplicable, Task
 from jaxplace.compare.settings import Ours
 
 
+MOST_OPTIONS = 50  # regions per row that the local search looks at, and as many by what it has
+
+
 def jaxplace(task: Task) -> Answer:
     """`jaxplace.solve` as a user calls it, on the rows as they are."""
     from jaxplace import Settings, solve
@@ -68,6 +71,18 @@ def _rule(task: Task, name: str) -> Answer:
 
 def local_search(task: Task) -> Answer:
     """Greedy's plan, then shifts, exchanges and reinsertions until none pays; no duals."""
+    from jaxplace.compare.finish import whole_units
+
     plan = greedy(task).plan
     assert plan is not None
-    return Answer(fraction=Fraction(plan.row, plan.region, plan.count.astype(np.float64)))
+    return Answer(
+        plan=whole_units(
+            task.instance,
+            Fraction(plan.row, plan.region, plan.count.astype(np.float64)),
+            None,
+            candidates=min(task.instance.regions, MOST_OPTIONS),
+            seed=task.seed,
+            deadline=task.started + task.time_limit_s,
+        ),
+        done=task.spent() < task.time_limit_s,
+    )
