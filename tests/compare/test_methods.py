@@ -14,6 +14,7 @@ from jaxplace.compare.settings import CompareSettings, MethodSettings, Pdlp, Sin
 FEATURED = random_instance(4, features={"counts", "egress", "latency", "residency", "carbon"})
 SETTINGS = CompareSettings(
     time_limit_s=60.0,
+    grace_s=120.0,
     method=MethodSettings(ortools_pdlp=Pdlp(1e-7), mpax=Pdlp(1e-6), ott_sinkhorn=Sinkhorn(1e-3)),
 )
 EXACT = {"highs_mip", "cp_sat", "scip", "min_cost_flow"}

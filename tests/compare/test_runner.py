@@ -12,7 +12,7 @@ from jaxplace.compare.settings import CompareSettings
 from jaxplace.errors import InputError
 
 
-SETTINGS = CompareSettings(time_limit_s=1.0, grace_s=9.0, memory_limit_gb=1.0)
+SETTINGS = CompareSettings(time_limit_s=1.0, grace_s=120.0, memory_limit_gb=1.0)
 ROGUES = ("crash", "die", "swallow", "refuse", "overload", "forget", "boast", "understate",
           "negative_duals", "unreadable", "honest")  # fmt: skip
 
