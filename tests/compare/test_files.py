@@ -40,7 +40,8 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "prepare", lambda device=Device.auto: None)
         code = cli.main(["compare", "methods=[greedy,highs_simplex,nearest]", f"out={out}",
-                         f"scenario={FOLDER / 'c05100'}", "time_limit_s=20", "grace_s=120"])  # fmt: skip
+                         f"scenario={FOLDER / 'c05100'}", "time_limit_s=20",
+                         "grace_s=120"])  # fmt: skip
     return out, code
 
 
@@ -74,7 +75,8 @@ def test_page(run):
 def test_json_to_stdout(tmp_path, capsys, monkeypatch):
     """json=true prints compare.json alone."""
     monkeypatch.setattr(runtime, "prepare", lambda device=Device.auto: None)
-    words_ = ["compare", "methods=[greedy]", f"scenario={FOLDER / 'gap1-0'}", "json=true", "grace_s=120",
+    words_ = ["compare", "methods=[greedy]", f"scenario={FOLDER / 'gap1-0'}", "json=true",
+              "grace_s=120",
               f"out={tmp_path / 'out'}"]  # fmt: skip
     assert cli.main(words_) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["method"] == "greedy"
