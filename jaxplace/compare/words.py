@@ -20,7 +20,7 @@ COLUMNS = (
 )
 NOTE = (
     "plan: cost of whole units, certified feasible. gap: to the highest bound that any method's "
-    "duals prove. own bound: proven by its own duals. fractional: its answer before the common "
+    "duals prove. own bound: proven by its own duals; in brackets, only claimed. fractional: its answer before the common "
     "rounding, and by how much that overloads a region. s: seconds until the plan was there, with "
     "those of the rounding."
 )
@@ -55,17 +55,20 @@ def cells(row: Row) -> tuple[str, ...]:
     def share(value: float | None) -> str:
         return "" if value is None else percent(value)
 
+    bound = shown(row.bound_usd, 7)
+    if row.bound_usd is None and row.claimed_bound_usd is not None:
+        bound = f"({number(row.claimed_bound_usd, 7)})"
     memory = None if not row.peak_rss_bytes else row.peak_rss_bytes / 1e9
     return (
         row.method,
         row.verdict.replace("_", " "),
         shown(row.objective_usd, 7),
         share(row.gap_to_best),
-        shown(row.bound_usd, 7),
+        bound,
         shown(row.fraction_usd, 7),
         share(row.fraction_overload),
         shown(row.seconds, 3),
-        shown(row.finish_s or None, 2),
+        shown(row.finish_s if row.fraction_usd is not None else None, 2),
         shown(memory, 2),
     )
 

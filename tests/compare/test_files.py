@@ -107,6 +107,13 @@ def test_best_bound_counts_for_all():
     assert [r.verdict for r in rows] == ["finished", "finished", "false claim"]
 
 
+def test_a_claim_is_shown_as_one():
+    """A bound without duals stands in brackets; a certified one does not."""
+    column = words.COLUMNS.index("own bound")
+    assert words.cells(row("a", claimed_bound_usd=105.0))[column] == "(105)"
+    assert words.cells(row("a", claimed_bound_usd=105.0, bound_usd=90.0))[column] == "90"
+
+
 def test_pictures_of_several_instances():
     """Profile and growth appear with the second instance and size, and say who stops."""
     rows = settled(
