@@ -20,9 +20,9 @@ COLUMNS = (
 )
 NOTE = (
     "plan: cost of whole units, certified feasible. gap: to the highest bound that any method's "
-    "duals prove. own bound: proven by its own duals; in brackets, only claimed. fractional: its answer before the common "
-    "rounding, and by how much that overloads a region. s: seconds until the plan was there, with "
-    "those of the rounding."
+    "duals prove. own bound: proven by its own duals; in brackets, only claimed. fractional: its "
+    "answer before the common rounding, and by how much that overloads a region. s: seconds until "
+    "the plan was there, with those of the rounding."
 )
 
 
