@@ -91,7 +91,8 @@ def compare(words: list[str], folder: Path | None) -> int:
         for name in names:
             progress.stage(f"Reading {console.printable(name)}")
             source = None if _is_demo(name) else Path(name)
-            found |= instances(source, hour=options.hour, policy=config.policy(options))
+            read = instances(source, hour=options.hour, policy=config.policy(options))
+            found |= {str(source) if n in found else n: read[n] for n in read}
         rows = run_all(found, methods, settings, progress=progress.stage)
     files.save(rows, target, extra={"config.yaml": config.as_yaml(whole)})
     if options.json:

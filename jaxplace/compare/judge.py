@@ -25,7 +25,7 @@ class Row:
     """One method on one instance.  Figures are None where there is nothing certified to show.
 
     Attributes:
-        instance, requests, regions, resources, units, pairs: what was asked.
+        instance, requests, regions, resources, units: what was asked; pairs: allowed ones.
         method: its name; settings: its settings; seed; time_limit_s.
         outcome: how its process ended (see `Reply`); message: why.
         faults: what it said or did that does not hold.
@@ -49,7 +49,6 @@ class Row:
     regions: int
     resources: int
     units: int
-    pairs: int | None
     method: str
     settings: dict[str, Any]
     seed: int
@@ -59,6 +58,7 @@ class Row:
     faults: tuple[str, ...] = ()
     objective_usd: float | None = None
     bound_usd: float | None = None
+    pairs: int | None = None
     gap: float | None = None
     gap_to_best: float | None = None
     unplaced: int | None = None
@@ -111,6 +111,7 @@ def judged(row: Row, instance: Instance, reply: Reply) -> Row:
         row,
         faults=tuple(faults),
         objective_usd=usd,
+        pairs=proof.allowed_pairs if proof is not None else None,
         bound_usd=proof.lower_bound_usd if proof is not None and proven else None,
         gap=plan.gap if plan is not None and proven else None,
         unplaced=plan.unplaced if plan is not None else None,

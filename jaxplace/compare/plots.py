@@ -19,7 +19,7 @@ from jaxplace.report.words import number, percent
 WIDTH, HEIGHT = 860.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 84.0, 130.0, 14.0, 46.0
 SMALLEST_GAP = 1e-7  # what a smaller gap is drawn at
-LINE = 14.0  # of text
+LINE, LONG = 14.0, 110.0  # of text, of a name
 STOPPED = "stops"
 
 Point = tuple[float, float]
@@ -90,11 +90,14 @@ def _colour(method: str) -> str:
 
 
 def _labels(ends: list[tuple[str, Point]]) -> str:
-    """Names beside their points, moved apart vertically where they would overlap."""
-    body, taken = "", [-1e9]
+    """Names beside their points, moved down where they would cover another."""
+    body = ""
+    taken: list[Point] = []
     for name, (x, y) in sorted(ends, key=lambda end: end[1][1]):
-        place = max(y + 4, max(taken) + LINE) if y + 4 < max(taken) + LINE else y + 4
-        taken.append(place)
+        place = y + 4
+        while any(abs(x - a) < LONG and abs(place - b) < LINE for a, b in taken):
+            place += 1
+        taken.append((x, place))
         body += tag("text", text(name), x=c(x + 8), y=c(place), style=f"fill:{_colour(name)}")
     return body
 

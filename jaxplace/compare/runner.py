@@ -91,7 +91,6 @@ def _blank(name: str, instance: Instance, label: str, settings: CompareSettings)
         regions=instance.regions,
         resources=len(instance.resources),
         units=int(instance.count.sum()),
-        pairs=instance.rows * instance.regions,
         method=label,
         settings={k: getattr(v, "value", v) for k, v in dataclasses.asdict(own).items()},
         seed=settings.seed,

@@ -6,6 +6,7 @@ from jaxplace.compare.judge import Row
 from jaxplace.report.words import number, percent, whole
 
 
+DUST = 1e-9  # share of a capacity; what the certificate tolerates
 COLUMNS = (
     "method",
     "verdict",
@@ -58,6 +59,9 @@ def cells(row: Row) -> tuple[str, ...]:
     bound = shown(row.bound_usd, 7)
     if row.bound_usd is None and row.claimed_bound_usd is not None:
         bound = f"({number(row.claimed_bound_usd, 7)})"
+    over = row.fraction_overload
+    if over is not None and over < DUST:
+        over = 0.0
     memory = None if not row.peak_rss_bytes else row.peak_rss_bytes / 1e9
     return (
         row.method,
@@ -66,7 +70,7 @@ def cells(row: Row) -> tuple[str, ...]:
         share(row.gap_to_best),
         bound,
         shown(row.fraction_usd, 7),
-        share(row.fraction_overload),
+        share(over),
         shown(row.seconds, 3),
         shown(row.finish_s if row.fraction_usd is not None else None, 2),
         shown(memory, 2),

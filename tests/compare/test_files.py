@@ -23,7 +23,6 @@ def row(method, instance="a", **figures):
         "regions": 10,
         "resources": 1,
         "units": 100,
-        "pairs": 1000,
         "settings": {},
         "seed": 0,
         "time_limit_s": 5.0,

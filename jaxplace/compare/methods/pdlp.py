@@ -43,11 +43,12 @@ def relaxation(task: Task) -> Answer:
     reason = result.solve_log.termination_reason
     stats = result.solve_log.solution_stats.convergence_information
     reported = stats[0] if len(stats) else None
+    done = reason == solve_log_pb2.TERMINATION_REASON_OPTIMAL
     return Answer(
         fraction=model.fraction(np.array(result.primal_solution)),
         duals=model.duals(-np.array(result.dual_solution)[k:]),
         claimed_usd=reported.primal_objective * model.usd if reported else None,
-        claimed_bound_usd=reported.dual_objective * model.usd if reported else None,
-        done=reason == solve_log_pb2.TERMINATION_REASON_OPTIMAL,
+        claimed_bound_usd=reported.dual_objective * model.usd if reported and done else None,
+        done=done,
         versions={"ortools": metadata.version("ortools")},
     )
