@@ -8,6 +8,8 @@ References:
     web-applications, ICML 2020 (DuaLip).
     Nesterov, A method of solving a convex programming problem with convergence rate O(1/k^2),
     Soviet Mathematics Doklady 27 (1983).
+    O'Donoghue and Candes, Adaptive restart for accelerated gradient schemes, Foundations of
+    Computational Mathematics 15 (2015).
 """
 
 from itertools import pairwise
@@ -20,6 +22,7 @@ from jaxplace.compare.settings import Ridge
 from jaxplace.native import compiled, spread
 
 
+GROWTH = 2.0  # of the reach at each step that rises
 HISTORY = 15  # steps whose slopes bound the next one, as DuaLip does
 CHUNKS = 16  # of rows, for the threads
 MARGIN = 0.5  # seconds kept for handing over
@@ -29,58 +32,87 @@ def ascent(task: Task) -> Answer:
     """The duals with the best exact bound, and the last ridge's shares."""
     settings: Ridge = task.settings
     model = Model.of(task.instance)
-    entries, share = model.entries, np.zeros(len(model.row))
-    # limits of equal weight: what all rows could load, squared
-    weight = np.repeat(model.count, np.diff(model.start))
-    power = (entries.multiply(entries) @ weight) if entries.nnz else np.ones(len(model.limit))
-    scale = 1 / np.sqrt(np.where(power > 0, power, 1.0))
-
-    def respond(point: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
-        price = point * scale
-
-        def chunk(first: int, last: int) -> tuple[np.ndarray, float]:
-            load = np.zeros(len(model.limit))
-            return load, _respond(
-                model.cost, entries.indptr, entries.indices, entries.data, model.start,
-                model.count, price, ridge, share, load, first, last)  # fmt: skip
-
-        parts = spread(chunk, len(model.count), chunks=CHUNKS)
-        load, least = sum(p[0] for p in parts), sum(p[1] for p in parts)
-        return (load - model.limit) * scale, least - float(price @ model.limit)
-
-    point = np.zeros(len(model.limit))
-    best, top, ridge = point, -np.inf, settings.first
-    trace = []
-    while task.left() > MARGIN:
-        last, ahead, turn = point, point, 1.0
-        seen: list[tuple[np.ndarray, np.ndarray]] = []
-        for _ in range(settings.steps):
-            slope, value = respond(ahead, ridge)
-            if value > top:
-                best, top = ahead, value
-            seen = [*seen[-HISTORY:], (ahead, slope)]
-            point = np.maximum(ahead + _step(seen, ridge) * slope, 0.0)
-            if (point - last) @ slope < 0:  # overshot: momentum starts anew
-                turn = 1.0
-            follow = (1 + np.sqrt(1 + 4 * turn * turn)) / 2
-            ahead = np.maximum(point + (turn - 1) / follow * (point - last), 0.0)
-            last, turn = point, follow
-            if task.left() <= MARGIN:
-                break
-        trace.append((task.spent(), None, float(top) * model.usd))
-        if ridge <= settings.last:
+    dual = _Dual(model)
+    point, ridge, trace = np.zeros(len(model.limit)), settings.first, []
+    while True:
+        point = _climb(dual, point, ridge, task, settings.steps)
+        trace.append((task.spent(), None, float(dual.top) * model.usd))
+        if ridge <= settings.last or task.left() <= MARGIN:
             break
         ridge = max(ridge / 2, settings.last)
-    respond(point, ridge)
-    values = share * weight
+    dual.respond(point, ridge)
+    values = dual.share * dual.weight
     return Answer(
         fraction=model.fraction(values),
-        duals=model.duals(best * scale),
+        duals=model.duals(dual.best * dual.scale),
         claimed_usd=float(model.cost @ values) * model.usd,
-        claimed_bound_usd=float(top) * model.usd,
+        claimed_bound_usd=float(dual.top) * model.usd,
         done=ridge <= settings.last and task.left() > MARGIN,
         trace=tuple(trace),
     )
+
+
+class _Dual:
+    """The dual function, smoothed by a ridge, over scaled duals; it keeps the best exact value.
+
+    Attributes:
+        scale: [limits] duals per scaled dual: what all rows could load, squared, is then 1.
+        weight: [v] units of each variable's row; share: [v] of them, at the last point.
+        best, top: the point with the highest exact value, and that value.
+    """
+
+    def __init__(self, model: Model) -> None:
+        entries = model.entries
+        self.model, self.share = model, np.zeros(len(model.row))
+        self.weight = np.repeat(model.count, np.diff(model.start))
+        power = entries.multiply(entries) @ self.weight
+        self.scale = 1 / np.sqrt(np.where(power > 0, power, 1.0))
+        self.best, self.top = np.zeros(len(model.limit)), -np.inf
+
+    def respond(self, point: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
+        """Slope [limits] and value of the smoothed function at a point."""
+        model, entries, price = self.model, self.model.entries, point * self.scale
+
+        def chunk(first: int, last: int) -> tuple[np.ndarray, float, float]:
+            load = np.zeros(len(model.limit))
+            return load, *_respond(
+                model.cost, entries.indptr, entries.indices, entries.data, model.start,
+                model.count, price, ridge, self.share, load, first, last)  # fmt: skip
+
+        parts = spread(chunk, len(model.count), chunks=CHUNKS)
+        load, least, smooth = (sum(part[k] for part in parts) for k in range(3))
+        worth = float(price @ model.limit)
+        if least - worth > self.top:
+            self.best, self.top = point, least - worth
+        return (load - model.limit) * self.scale, smooth - worth
+
+
+def _climb(dual: _Dual, start: np.ndarray, ridge: float, task: Task, steps: int) -> np.ndarray:
+    """The best point of some accelerated steps at one ridge.
+
+    Where the value falls, momentum starts anew from the best point (O'Donoghue and Candes 2015),
+    with half the reach.
+    """
+    last, ahead, turn, reach = start, start, 1.0, np.inf
+    best, top, uphill = start, -np.inf, np.zeros_like(start)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    step = ridge
+    for _ in range(steps):
+        slope, value = dual.respond(ahead, ridge)
+        seen = [*seen[-HISTORY:], (ahead, slope)]
+        if value < top:
+            reach, turn = step / 2, 1.0
+            ahead, last, slope = best, best, uphill
+        else:
+            best, top, uphill, reach = ahead, value, slope, GROWTH * reach
+        step = min(_step(seen, ridge), reach)
+        point = np.maximum(ahead + step * slope, 0.0)
+        follow = (1 + np.sqrt(1 + 4 * turn * turn)) / 2
+        ahead = np.maximum(point + (turn - 1) / follow * (point - last), 0.0)
+        last, turn = point, follow
+        if task.left() <= MARGIN:
+            break
+    return best
 
 
 def _step(seen: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> float:
@@ -95,12 +127,12 @@ def _step(seen: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> float:
 
 @compiled
 def _respond(cost, starts, limits, uses, start, count, price, ridge, share, load, first, last):  # type: ignore[no-untyped-def]
-    """Shares of the rows first to last, with their load; returns the exact least reduced cost.
+    """Shares and load of the rows first to last; the exact and the smoothed least reduced cost.
 
     The projection onto the simplex is Michelot's: what falls below the threshold is dropped until
     nothing does.
     """
-    total = 0.0
+    total, smooth = 0.0, 0.0
     for i in range(first, last):
         low, high = start[i], start[i + 1]
         least = np.inf
@@ -124,9 +156,12 @@ def _respond(cost, starts, limits, uses, start, count, price, ridge, share, load
             if number == kept:
                 break
             kept = number
+        square = 0.0
         for v in range(low, high):
             share[v] = max(share[v] - threshold, 0.0)
+            square += share[v] * share[v]
             if share[v] > 0:
                 for e in range(starts[v], starts[v + 1]):
                     load[limits[e]] += share[v] * count[i] * uses[e]
-    return total
+        smooth += count[i] * (least - ridge * (threshold + square / 2))
+    return total, smooth
