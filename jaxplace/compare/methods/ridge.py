@@ -22,7 +22,6 @@ from jaxplace.compare.settings import Ridge
 from jaxplace.native import compiled, spread
 
 
-GROWTH = 2.0  # of the reach at each step that rises
 HISTORY = 15  # steps whose slopes bound the next one, as DuaLip does
 CHUNKS = 16  # of rows, for the threads
 MARGIN = 0.5  # seconds kept for handing over
@@ -33,14 +32,14 @@ def ascent(task: Task) -> Answer:
     settings: Ridge = task.settings
     model = Model.of(task.instance)
     dual = _Dual(model)
-    point, ridge, trace = np.zeros(len(model.limit)), settings.first, []
+    ridge, trace = settings.first, []
     while True:
-        point = _climb(dual, point, ridge, task, settings.steps)
+        _climb(dual, dual.best, ridge, task, settings.steps)
         trace.append((task.spent(), None, float(dual.top) * model.usd))
         if ridge <= settings.last or task.left() <= MARGIN:
             break
         ridge = max(ridge / 2, settings.last)
-    dual.respond(point, ridge)
+    dual.respond(dual.best, ridge)
     values = dual.share * dual.weight
     return Answer(
         fraction=model.fraction(values),
@@ -69,50 +68,42 @@ class _Dual:
         self.scale = 1 / np.sqrt(np.where(power > 0, power, 1.0))
         self.best, self.top = np.zeros(len(model.limit)), -np.inf
 
-    def respond(self, point: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
-        """Slope [limits] and value of the smoothed function at a point."""
+    def respond(self, point: np.ndarray, ridge: float) -> np.ndarray:
+        """Slope [limits] of the smoothed function at a point."""
         model, entries, price = self.model, self.model.entries, point * self.scale
 
-        def chunk(first: int, last: int) -> tuple[np.ndarray, float, float]:
+        def chunk(first: int, last: int) -> tuple[np.ndarray, float]:
             load = np.zeros(len(model.limit))
-            return load, *_respond(
+            return load, _respond(
                 model.cost, entries.indptr, entries.indices, entries.data, model.start,
                 model.count, price, ridge, self.share, load, first, last)  # fmt: skip
 
         parts = spread(chunk, len(model.count), chunks=CHUNKS)
-        load, least, smooth = (sum(part[k] for part in parts) for k in range(3))
+        load, least = (sum(part[k] for part in parts) for k in range(2))
         worth = float(price @ model.limit)
         if least - worth > self.top:
             self.best, self.top = point, least - worth
-        return (load - model.limit) * self.scale, smooth - worth
+        return (load - model.limit) * self.scale
 
 
-def _climb(dual: _Dual, start: np.ndarray, ridge: float, task: Task, steps: int) -> np.ndarray:
-    """The best point of some accelerated steps at one ridge.
+def _climb(dual: _Dual, start: np.ndarray, ridge: float, task: Task, steps: int) -> None:
+    """Some accelerated steps at one ridge; `dual` keeps the best point.
 
-    Where the value falls, momentum starts anew from the best point (O'Donoghue and Candes 2015),
-    with half the reach.
+    Where a step points back, momentum starts anew (O'Donoghue and Candes 2015).
     """
-    last, ahead, turn, reach = start, start, 1.0, np.inf
-    best, top, uphill = start, -np.inf, np.zeros_like(start)
+    last, ahead, turn = start, start, 1.0
     seen: list[tuple[np.ndarray, np.ndarray]] = []
-    step = ridge
     for _ in range(steps):
-        slope, value = dual.respond(ahead, ridge)
+        slope = dual.respond(ahead, ridge)
         seen = [*seen[-HISTORY:], (ahead, slope)]
-        if value < top:
-            reach, turn = step / 2, 1.0
-            ahead, last, slope = best, best, uphill
-        else:
-            best, top, uphill, reach = ahead, value, slope, GROWTH * reach
-        step = min(_step(seen, ridge), reach)
-        point = np.maximum(ahead + step * slope, 0.0)
+        point = np.maximum(ahead + _step(seen, ridge) * slope, 0.0)
+        if (point - last) @ slope < 0:
+            turn = 1.0
         follow = (1 + np.sqrt(1 + 4 * turn * turn)) / 2
         ahead = np.maximum(point + (turn - 1) / follow * (point - last), 0.0)
         last, turn = point, follow
         if task.left() <= MARGIN:
             break
-    return best
 
 
 def _step(seen: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> float:
@@ -127,12 +118,12 @@ def _step(seen: list[tuple[np.ndarray, np.ndarray]], ridge: float) -> float:
 
 @compiled
 def _respond(cost, starts, limits, uses, start, count, price, ridge, share, load, first, last):  # type: ignore[no-untyped-def]
-    """Shares and load of the rows first to last; the exact and the smoothed least reduced cost.
+    """Shares and load of the rows first to last; returns their exact least reduced cost.
 
     The projection onto the simplex is Michelot's: what falls below the threshold is dropped until
     nothing does.
     """
-    total, smooth = 0.0, 0.0
+    total = 0.0
     for i in range(first, last):
         low, high = start[i], start[i + 1]
         least = np.inf
@@ -156,12 +147,9 @@ def _respond(cost, starts, limits, uses, start, count, price, ridge, share, load
             if number == kept:
                 break
             kept = number
-        square = 0.0
         for v in range(low, high):
             share[v] = max(share[v] - threshold, 0.0)
-            square += share[v] * share[v]
             if share[v] > 0:
                 for e in range(starts[v], starts[v + 1]):
                     load[limits[e]] += share[v] * count[i] * uses[e]
-        smooth += count[i] * (least - ridge * (threshold + square / 2))
-    return total, smooth
+    return total
