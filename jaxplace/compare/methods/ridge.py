@@ -79,7 +79,8 @@ class _Dual:
                 model.count, price, ridge, self.share, load, first, last)  # fmt: skip
 
         parts = spread(chunk, len(model.count), chunks=CHUNKS)
-        load, least = (sum(part[k] for part in parts) for k in range(2))
+        load = np.sum([part[0] for part in parts], axis=0)
+        least = sum(part[1] for part in parts)
         worth = float(price @ model.limit)
         if least - worth > self.top:
             self.best, self.top = point, least - worth
