@@ -13,6 +13,7 @@ from typing import Any
 
 from jaxplace import config, runtime
 from jaxplace.errors import InputError, OutputError
+from jaxplace.instance import Instance
 from jaxplace.settings import Device
 
 
@@ -70,6 +71,38 @@ def _is_demo(scenario: str | None) -> bool:
     return scenario is None or (scenario == config.DEMO and not Path(scenario).exists())
 
 
+def compare(words: list[str], folder: Path | None) -> int:
+    """Run other solvers on the same instances and write what came of it."""
+    options, whole = config.load("compare", words, folder)
+    from jaxplace.compare.settings import CompareSettings
+
+    fields = [spec.name for spec in dataclasses.fields(CompareSettings)]
+    settings = CompareSettings(**{name: getattr(options, name) for name in fields})
+    from jaxplace.compare.runner import chosen, compare as run_all
+
+    methods = chosen(options.methods)
+    from jaxplace import console
+    from jaxplace.compare import files, show
+    from jaxplace.compare.sources import instances
+
+    target = files.check_target(options.out or config.run_folder(whole))
+    names = options.scenarios or [options.scenario or config.DEMO]
+    with console.Progress() as progress:
+        found: dict[str, Instance] = {}
+        for name in names:
+            progress.stage(f"Reading {console.printable(name)}")
+            source = None if _is_demo(name) else Path(name)
+            read = instances(source, hour=options.hour, policy=config.policy(options))
+            found |= {str(source) if n in found else n: read[n] for n in read}
+        rows = run_all(found, methods, settings, progress=progress.stage)
+    files.save(rows, target, extra={"config.yaml": config.as_yaml(whole)})
+    if options.json:
+        sys.stdout.write(files.to_json(files.summary(rows)))
+    else:
+        show.show(rows, target)
+    return 0
+
+
 def generate(words: list[str], folder: Path | None) -> int:
     """Write a made scenario."""
     options, _ = config.load("generate", words, folder)
@@ -109,5 +142,10 @@ def doctor(words: list[str], folder: Path | None) -> int:
 
 def run(command: str, words: list[str], folder: Path | None) -> int:
     """Run a command by its name."""
-    table: dict[str, Any] = {"solve": solve, "generate": generate, "doctor": doctor}
+    table: dict[str, Any] = {
+        "solve": solve,
+        "compare": compare,
+        "generate": generate,
+        "doctor": doctor,
+    }
     return table[command](words, folder)

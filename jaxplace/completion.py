@@ -86,7 +86,13 @@ def candidates(words: list[str], commands: list[str]) -> list[str]:
         used = {w.partition("=")[0] for w in words[1:-1]}
         keys = [f"{k}=" for k in [*groups, *known] if k not in used]
         return _starting(word, [*keys, *FLAGS] if word.startswith("-") else keys)
-    values = config.choices(key) if key in groups else known[key].choices if key in known else []
+    values = (
+        config.choices(key, command)
+        if key in groups
+        else known[key].choices
+        if key in known
+        else []
+    )
     return _starting(word, [f"{key}={value}" for value in values])
 
 

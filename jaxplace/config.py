@@ -9,6 +9,7 @@ known to be good.
 import copy
 import dataclasses
 import difflib
+import functools
 import os
 import re
 from dataclasses import dataclass, field
@@ -87,7 +88,39 @@ def schema_of(command: str) -> type:
         from jaxplace.generate import GenerateSettings  # keeps the world's tables out of `solve`
 
         return _with_out(GenerateSettings)
+    if command == "compare":
+        return _compare_schema()
     return {"solve": SolveConfig, "doctor": DoctorConfig}[command]
+
+
+@functools.cache
+def _compare_schema() -> type:
+    """`compare`'s options: its settings, what to compare on, and what to write."""
+    from jaxplace.compare.settings import CompareSettings
+
+    @dataclass
+    class CompareConfig(CompareSettings):
+        """Options of `compare`.
+
+        Attributes:
+            methods: the methods to run, such as [jaxplace,highs_lp]; empty: all of them.
+            scenario: folder of tables, or a file of assignment problems; null: the demo.
+            scenarios: several of them instead, such as [demo,my-tables,d10100].
+            hour: the hour of `signals`, such as 2022-07-01T12:00 (UTC); null: its first.
+            out: folder for the results; null: a new one under `outputs/`.
+            json: print compare.json to stdout instead of the table.
+            policy: what the operator wants.
+        """
+
+        methods: list[str] = field(default_factory=list)
+        scenario: str | None = None
+        scenarios: list[str] = field(default_factory=list)
+        hour: str | None = None
+        out: str | None = None
+        json: bool = False
+        policy: PolicySchema = field(default_factory=PolicySchema)  # type: ignore[valid-type]
+
+    return CompareConfig
 
 
 def _with_out(settings: type) -> type:
@@ -110,14 +143,19 @@ def conf_folder() -> Path:
     return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
 
 
-def choices(group: str) -> list[str]:
-    """Names of the files of a group, such as the policies."""
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+def choices(group: str, command: str = "solve") -> list[str]:
+    """Names of the files of a group, such as the policies, that a command takes.
+
+    Experiments of other commands than `solve` are in a folder of the command's name.
+    """
+    below = f"{command}/" if group == "experiment" and command != "solve" else ""
+    found = (conf_folder() / group / below).glob("*.yaml")
+    return sorted(f"{below}{path.stem}" for path in found)
 
 
 def groups(command: str) -> list[str]:
     """The groups that a command takes."""
-    return list(GROUPS) if command == "solve" else []
+    return list(GROUPS) if command in ("solve", "compare") else []
 
 
 def chosen(command: str, group: str) -> str | None:
@@ -270,7 +308,7 @@ def _check_keys(command: str, words: list[str], known: list[Option]) -> tuple[li
         elif key in groups(command) and not (
             override.value() and isinstance(override.value(), str)
         ):
-            faults.append(f"`{word}`: name one of {', '.join(choices(key))}")
+            faults.append(f"`{word}`: name one of {', '.join(choices(key, command))}")
         elif key not in keys and key not in groups(command) and not key.startswith("hydra."):
             near = difflib.get_close_matches(key, [*keys, *groups(command)], 1, ALIKE)
             hint = f"Did you mean `{near[0]}`?" if near else ""

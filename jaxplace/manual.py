@@ -16,6 +16,14 @@ EXAMPLES = {
         ),
         ("one figure for a script", "jaxplace solve json=true | jq .gap"),
     ),
+    "compare": (
+        ("every method on the demo", "jaxplace compare"),
+        (
+            "three of them, on your tables and on an assignment problem",
+            "jaxplace compare 'methods=[jaxplace,highs_lp,greedy]' 'scenarios=[my-tables,d10100]'",
+        ),
+        ("another solver's settings", "jaxplace compare method.highs_lp.crossover=true"),
+    ),
     "generate": (
         ("20,000 requests x 100 regions", "jaxplace generate size=small out=small"),
         ("your own size", "jaxplace generate requests=500000 regions=300 seed=1 out=mine"),
@@ -57,7 +65,7 @@ def page(command: str, what: str) -> str:
 
     lines = [f"jaxplace {command}: {what}", "", f"usage: jaxplace {command} [key=value ...]", ""]
     for group in config.groups(command):
-        names = ", ".join(config.choices(group))
+        names = ", ".join(config.choices(group, command)) or "none"
         default = typed(config.chosen(command, group))
         text = f"options from conf/{group}/NAME.yaml: {names} (default {default})"
         lines += _entry(f"{group}=NAME", text)

@@ -29,7 +29,7 @@ def test_defaults_are_the_classes():
     assert config.policy(built) == Policy()
 
 
-@pytest.mark.parametrize("command", ["solve", "generate", "doctor"])
+@pytest.mark.parametrize("command", ["solve", "compare", "generate", "doctor"])
 def test_commands_compose(command):
     """Each command's own file composes into its schema."""
     built, _ = config.load(command, [])
@@ -168,7 +168,7 @@ def test_typo_in_a_file(tmp_path):
 
 def test_every_option_has_a_meaning():
     """--help has a text for every option of every command."""
-    for command in ("solve", "generate", "doctor"):
+    for command in ("solve", "compare", "generate", "doctor"):
         for option in options(config.schema_of(command)):
             assert option.meaning, option.key
             assert option.default, option.key

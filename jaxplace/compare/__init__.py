@@ -1,0 +1,1 @@
+"""jaxplace beside other solvers: the same instances, a process each, one judge."""
