@@ -21,17 +21,19 @@ from jaxplace.kernels import api as kernels
 from jaxplace.placement import Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
+from jaxplace.relax.anneal import BRISK, STEADY, Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
-from jaxplace.repair import repair
+from jaxplace.repair import RETRIES, repair
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
+from jaxplace.start import Start
 from jaxplace.status import Status
 
 
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
+QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
@@ -41,7 +43,7 @@ def solve(
     instance: Instance,
     settings: Settings | None = None,
     *,
-    warm_start: Placement | None = None,
+    warm_start: Placement | Start | None = None,
     progress: Callable[[Checkpoint], None] | None = None,
 ) -> Placement:
     """Place every unit of an instance, and prove how good the plan is.
@@ -49,8 +51,9 @@ def solve(
     Args:
         instance: what is asked.
         settings: how good, how long, where.
-        warm_start: an earlier placement over the same regions; its duals are the start, and its
-            plan is one to beat where it still holds.
+        warm_start: an earlier placement over the same regions, or what `Start` keeps of one; its
+            duals, translated to the new prices, are the start, and its plan is one to beat where
+            it still holds.
         progress: called with every checkpoint.
 
     Returns:
@@ -76,7 +79,7 @@ class _Run:
     trace: list[Checkpoint] = field(default_factory=list)
     plan: float | None = None
 
-    def solve(self, warm_start: Placement | None, device: str) -> Placement:
+    def solve(self, warm_start: Placement | Start | None, device: str) -> Placement:
         """The stages of the pipeline, in order."""
         instance, goal = self.instance, self.settings.gap_target
         with self.clock("baselines"):
@@ -88,13 +91,15 @@ class _Run:
         state = begin(compiled.problem) if warm_start is None else warm(compiled, warm_start)
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
         assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
-        kept = None if warm_start is None else still_feasible(instance, warm_start)
-        if warm_start is not None and kept is not None and kept - penalty < self.plan:
-            assignment, self.plan = warm_start.assignment, kept - penalty
+        if isinstance(warm_start, Placement):
+            kept = still_feasible(instance, warm_start)
+            if kept is not None and kept - penalty < self.plan:
+                assignment, self.plan = warm_start.assignment, kept - penalty
         status = Status.stalled
-        for attempt in range(ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS):
+        attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
+        for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
-                state = self.relax(compiled, state, REGRET * goal / TIGHTEN**attempt)
+                state = self.relax(compiled, state, goal, attempt)
             if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
                 status = Status.time_limit
                 break
@@ -129,7 +134,9 @@ class _Run:
             versions=runtime.versions(),
         )
 
-    def relax(self, compiled: Compiled, state: Relaxation, regret: float) -> Relaxation:
+    def relax(
+        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int
+    ) -> Relaxation:
         """Cool on until the regret is small enough, the time is over or the steps are."""
         solver = self.settings.solver
 
@@ -141,9 +148,10 @@ class _Run:
             compiled.problem,
             state,
             self.ascent(compiled),
-            regret=regret,
+            regret=REGRET * goal / TIGHTEN ** max(attempt, 0),
             watch=watch,
             seed=self.settings.seed,
+            pace=BRISK if attempt == QUICK else STEADY,
         )
 
     def ascent(self, compiled: Compiled) -> AbstractAscent:
@@ -157,7 +165,8 @@ class _Run:
             state,
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
-            seed=self.settings.seed + attempt,
+            seed=self.settings.seed + max(attempt, 0),
+            quick=attempt == QUICK,
         )
         hair = state.temperature * compiled.problem.scaling.cost
         scale = abs(self.bound(compiled, state))
@@ -168,6 +177,7 @@ class _Run:
             deadline=self.started + self.settings.time_limit_s,
             enough=ENOUGH * goal * scale,
             worth=goal / 4 * scale,
+            retries=0 if attempt == QUICK else RETRIES,
         )
         return rounded
 
@@ -224,27 +234,28 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     return dataclasses.replace(compiled, problem=problem), penalty
 
 
-def warm(compiled: Compiled, placement: Placement) -> Relaxation:
-    """A relaxation that starts from an earlier placement's duals.
+def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:
+    """A relaxation that starts from an earlier placement's duals, at today's prices.
 
     Raises:
-        InputError: its regions or resources are others.
+        InputError: it is a placement over other regions or resources.
     """
-    now, then = compiled.pairs.instance, placement.instance
-    same = np.array_equal(now.region_id, then.region_id) and now.resources == then.resources
-    if not same:
-        raise InputError(
-            "`solve(warm_start=...)` must be a placement over the same regions and resources"
-        )
-    problem = compiled.problem
+    now = compiled.pairs.instance
+    if isinstance(source, Placement):
+        then = source.instance
+        same = np.array_equal(now.region_id, then.region_id) and now.resources == then.resources
+        if not same:
+            raise InputError(
+                "`solve(warm_start=...)` must be a placement over the same regions and resources"
+            )
+    start = source if isinstance(source, Start) else Start.of(source)
+    duals, problem = start.duals_for(now), compiled.problem
     point = begin(problem).point
     m, scaling = problem.regions, problem.scaling
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-    capacity[:m] = placement.duals.capacity / scaling.duals(np.ones_like(scaling.use))
+    capacity[:m] = duals.capacity / scaling.duals(np.ones_like(scaling.use))
     on = np.isfinite(problem.budgets)
-    point[problem.limit.size :] = (
-        np.array([placement.duals.moves, placement.duals.carbon])[on] / scaling.cost
-    )
+    point[problem.limit.size :] = np.array([duals.moves, duals.carbon])[on] / scaling.cost
     return resume(problem, point)
 
 

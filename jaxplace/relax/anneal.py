@@ -18,7 +18,7 @@ from jaxplace.relax.sampling import sample
 
 HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
 MOLTEN = 32.0  # where a start is given up getting hotter
-WARM = 1 / 64  # where a start from known duals begins
+WARM = 7.5e-4  # where a start from known duals begins, if they do not fit a colder one
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 3.0
@@ -36,6 +36,25 @@ HEATS = 2  # such steps
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 3e-3  # violation at which a temperature is settled
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the temperature falls, and how well each one is settled.
+
+    Attributes:
+        cooling: factor between two temperatures.
+        tolerance: violation at which a temperature is settled.
+        few_rows: up to which all rows take part in every step.
+    """
+
+    cooling: float = COOLING
+    tolerance: float = TOLERANCE
+    few_rows: int = FEW_ROWS
+
+
+STEADY = Pace()
+BRISK = Pace(cooling=9.0, tolerance=2e-2, few_rows=16_384)  # from duals that are nearly right
 
 
 @dataclass(frozen=True)
@@ -72,13 +91,13 @@ def begin(problem: Problem) -> Relaxation:
 
 
 def resume(problem: Problem, point: np.ndarray) -> Relaxation:
-    """A relaxation that starts from known duals, at the coldest temperature that they fit."""
-    of, temperature = Constraints.of(problem), WARM
-    while temperature < HOTTEST:
-        response = respond(problem, of, point, temperature)
-        if of.violation(response, point) <= MILD:
-            break
-        temperature = min(temperature * REHEAT, HOTTEST)
+    """A relaxation that starts from known duals, colder where they fit.
+
+    Where they do not, `anneal` finds that WARM cannot be settled and heats up from there.
+    """
+    of, temperature = Constraints.of(problem), WARM / BRISK.cooling
+    if of.violation(respond(problem, of, point, temperature), point) > MILD:
+        temperature = WARM
     return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
@@ -90,6 +109,7 @@ def anneal(
     regret: float,
     watch: Watch,
     seed: int,
+    pace: Pace = STEADY,
 ) -> Relaxation:
     """Cool until the smoothed plan's regret is small beside the bound, and few rows are in doubt.
 
@@ -100,6 +120,7 @@ def anneal(
         regret: target of the smoothed plan's, as a share of the bound's magnitude.
         watch: called with the state after every step.
         seed: of the samples.
+        pace: how fast; `BRISK` where the start is good.
     """
     state, stopped = start, False
     path: list[Relaxation] = []
@@ -110,7 +131,7 @@ def anneal(
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
-            state, stopped = _settle(level, state, ascent, watch, aim * size)
+            state, stopped = _settle(level, state, ascent, watch, aim * size, pace)
             size = abs(state.bound)
             if not path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
@@ -120,17 +141,17 @@ def anneal(
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
-            cold = state.temperature / COOLING < coldest(state)
+            cold = state.temperature / pace.cooling < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, path)
+            state = _cooled(level, path, pace.cooling)
     return state
 
 
-def _cooled(problem: Problem, path: list[Relaxation]) -> Relaxation:
+def _cooled(problem: Problem, path: list[Relaxation], cooling: float) -> Relaxation:
     """The next temperature's start: the duals go on as they went, if that raises the value."""
     state = path[-1]
-    colder = state.temperature / COOLING
+    colder = state.temperature / cooling
     if len(path) == 2:
         of = Constraints.of(problem)
         gone = (state.temperature - colder) / (path[0].temperature - state.temperature)
@@ -192,7 +213,12 @@ def _levels(problem: Problem, seed: int) -> list[Problem]:
 
 
 def _settle(
-    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch, worth: float
+    problem: Problem,
+    state: Relaxation,
+    ascent: AbstractAscent,
+    watch: Watch,
+    worth: float,
+    pace: Pace,
 ) -> tuple[Relaxation, bool]:
     """One temperature on one level, and whether `watch` said stop."""
     stopped = False
@@ -202,8 +228,8 @@ def _settle(
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
         return stopped
 
-    of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
-    if not state.whole or problem.size <= FEW_ROWS:
+    of, tolerance = Constraints.of(problem), pace.tolerance if state.whole else ROUGH
+    if not state.whole or problem.size <= pace.few_rows:
         now = ascent.settle(
             problem,
             state.point,
