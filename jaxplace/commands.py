@@ -69,6 +69,25 @@ def _is_demo(scenario: str | None) -> bool:
     return scenario is None or (scenario == config.DEMO and not Path(scenario).exists())
 
 
+def replan(words: list[str], folder: Path | None) -> int:
+    """Plan hours into a state folder (CONTRACT 7)."""
+    options, whole = config.load("replan", words, folder)
+    settings, policy = config.settings(options), config.policy(options)
+    if not options.state:
+        raise InputError("`state` is missing. Name the folder of the loop: `state=my-state`")
+    runtime.prepare(settings.device)
+    from jaxplace.replan import command
+    from jaxplace.scenario.demo import demo_folder
+
+    return command.run(
+        options,
+        settings=settings,
+        policy=policy,
+        scenario=demo_folder() if _is_demo(options.scenario) else Path(options.scenario),
+        extra={"config.yaml": config.as_yaml(whole)},
+    )
+
+
 def generate(words: list[str], folder: Path | None) -> int:
     """Write a made scenario."""
     options, _ = config.load("generate", words, folder)
@@ -108,5 +127,10 @@ def doctor(words: list[str], folder: Path | None) -> int:
 
 def run(command: str, words: list[str], folder: Path | None) -> int:
     """Run a command by its name."""
-    table: dict[str, Any] = {"solve": solve, "generate": generate, "doctor": doctor}
+    table: dict[str, Any] = {
+        "solve": solve,
+        "replan": replan,
+        "generate": generate,
+        "doctor": doctor,
+    }
     return table[command](words, folder)

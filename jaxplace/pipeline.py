@@ -134,9 +134,7 @@ class _Run:
             versions=runtime.versions(),
         )
 
-    def relax(
-        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int
-    ) -> Relaxation:
+    def relax(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Relaxation:
         """Cool on until the regret is small enough, the time is over or the steps are."""
         solver = self.settings.solver
 
