@@ -18,7 +18,7 @@ from jaxplace.relax.sampling import sample
 
 HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
 MOLTEN = 32.0  # where a start is given up getting hotter
-WARM = 7.5e-4  # where a start from known duals begins, if they do not fit a colder one
+WARM = 2.5e-3  # where a start from known duals begins, if they do not fit a colder one
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 3.0
@@ -46,15 +46,22 @@ class Pace:
         cooling: factor between two temperatures.
         tolerance: violation at which a temperature is settled.
         few_rows: up to which all rows take part in every step.
+        most_steps: at one temperature; if it is not settled by then, the start was no good, and
+            the relaxation begins anew.
+        easy_steps: a temperature settled in at most these lets the next fall by COOLING more.
     """
 
     cooling: float = COOLING
     tolerance: float = TOLERANCE
     few_rows: int = FEW_ROWS
+    most_steps: int = 1000
+    easy_steps: int = 0
 
 
 STEADY = Pace()
-BRISK = Pace(cooling=9.0, tolerance=2e-2, few_rows=16_384)  # from duals that are nearly right
+BRISK = Pace(
+    cooling=3.0, tolerance=2e-2, few_rows=16_384, most_steps=12, easy_steps=8
+)  # from duals that are nearly right
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,9 @@ def begin(problem: Problem) -> Relaxation:
 def resume(problem: Problem, point: np.ndarray) -> Relaxation:
     """A relaxation that starts from known duals, colder where they fit.
 
-    Where they do not, `anneal` finds that WARM cannot be settled and heats up from there.
+    Where they do not, `anneal` finds that WARM cannot be settled and begins anew.
     """
-    of, temperature = Constraints.of(problem), WARM / BRISK.cooling
+    of, temperature = Constraints.of(problem), WARM / REHEAT
     if of.violation(respond(problem, of, point, temperature), point) > MILD:
         temperature = WARM
     return replace(begin(problem), point=point, best=point, temperature=temperature)
@@ -131,8 +138,13 @@ def anneal(
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
+            before = state.steps
             state, stopped = _settle(level, state, ascent, watch, aim * size, pace)
             size = abs(state.bound)
+            cooling = pace.cooling * (COOLING if state.steps - before <= pace.easy_steps else 1.0)
+            if not stopped and state.violation > MILD and pace is not STEADY:
+                afresh = replace(begin(problem), steps=state.steps)
+                return anneal(problem, afresh, ascent, regret=regret, watch=watch, seed=seed)
             if not path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * REHEAT)
@@ -141,10 +153,10 @@ def anneal(
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
-            cold = state.temperature / pace.cooling < coldest(state)
+            cold = state.temperature / COOLING < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, path, pace.cooling)
+            state = _cooled(level, path, min(cooling, state.temperature / coldest(state)))
     return state
 
 
@@ -226,7 +238,7 @@ def _settle(
     def report(now: Settled) -> bool:
         nonlocal stopped
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
-        return stopped
+        return stopped or now.steps >= pace.most_steps
 
     of, tolerance = Constraints.of(problem), pace.tolerance if state.whole else ROUGH
     if not state.whole or problem.size <= pace.few_rows:
