@@ -1,10 +1,9 @@
 """The order of the stages: an instance in, a certified placement out."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +94,7 @@ class _Run:
             kept = still_feasible(instance, warm_start)
             if kept is not None and kept - penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - penalty
-        status = Status.stalled
+        status, known = Status.stalled, state
         attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
         for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
@@ -113,7 +112,11 @@ class _Run:
             if self.late():
                 status = Status.time_limit
                 break
+            if attempt == QUICK:  # cold duals that are wrong are hard to mend: begin anew
+                known, state = state, replace(begin(compiled.problem), steps=state.steps)
         with self.clock("certify"):
+            if known.whole and not (state.whole and state.bound >= known.bound):
+                state = replace(known, steps=state.steps)
             duals = unscaled(compiled, state.best)
             certificate = certify(instance, assignment, duals)
         if certificate.gap <= goal:
@@ -228,8 +231,8 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     weight = jnp.where(allowed, problem.rows.weight, 0)
     row = compiled.order[~np.asarray(allowed)[: problem.size]]
     penalty = float(instance.count[row] @ instance.unplaced[row])
-    problem = dataclasses.replace(problem, rows=problem.rows._replace(weight=weight))
-    return dataclasses.replace(compiled, problem=problem), penalty
+    problem = replace(problem, rows=problem.rows._replace(weight=weight))
+    return replace(compiled, problem=problem), penalty
 
 
 def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:

@@ -73,7 +73,8 @@ def ring():
     """Two full regions that exchange one unit each."""
     instance, _ = tight(0, 1.0)
     rows, terms = np.arange(2), instance.terms
-    names = "energy_kwh egress_gb state_gb latency_budget_ms origin workload residency".split()
+    names = ["energy_kwh", "egress_gb", "state_gb", "latency_budget_ms"]
+    names += ["origin", "workload", "residency"]
     small = dataclasses.replace(
         instance,
         request=rows,
