@@ -14,6 +14,7 @@ from typing import Any
 from jaxplace import config, runtime
 from jaxplace.errors import InputError, OutputError
 from jaxplace.settings import Device
+from jaxplace.status import Status
 
 
 def solve(words: list[str], folder: Path | None) -> int:
@@ -45,7 +46,7 @@ def solve(words: list[str], folder: Path | None) -> int:
         gc.freeze()  # what is there now stays; see `cli`
         gc.enable()
         placement = pipeline.solve(instance, settings, progress=progress)
-    for note in dict.fromkeys(instance.notes):
+    for note in dict.fromkeys(placement.instance.notes):
         console.say(f"note: {console.printable(note)}")
     placement = dataclasses.replace(placement, timings_s={**spent, **placement.timings_s})
     if not placement.certificate.feasible:
@@ -61,7 +62,8 @@ def solve(words: list[str], folder: Path | None) -> int:
         sys.stdout.write(output.to_json(output.summary(done)))
     else:
         console.show(done, target)
-    return 0 if done.certificate.gap <= settings.gap_target else 1
+    good = done.certificate.gap <= settings.gap_target and done.status is not Status.over_budget
+    return 0 if good else 1
 
 
 def _is_demo(scenario: str | None) -> bool:

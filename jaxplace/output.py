@@ -224,6 +224,7 @@ def summary(placement: Placement) -> dict[str, Any]:
             "kwh": proof.kwh,
             "carbon_kg": proof.carbon_kg,
             "budget_duals": {"moves": placement.duals.moves, "carbon": placement.duals.carbon},
+            "budgets": _budgets(placement),
             "baselines": {k: _counted(v) for k, v in placement.baselines.items()},
             "certificate": {
                 "feasible": proof.feasible,
@@ -249,6 +250,18 @@ def summary(placement: Placement) -> dict[str, Any]:
             "notes": list(instance.notes),
         }
     )
+
+
+def _budgets(placement: Placement) -> dict[str, dict[str, float | None]]:
+    """Per fleet budget: limit, use, and what the least would be where it cannot be kept."""
+    policy, proof = placement.instance.policy, placement.certificate
+    used = {"max_moves": proof.moves, "carbon_cap_kg": proof.carbon_kg}
+    return {
+        name: {"limit": getattr(policy, name), "used": used[name], "least": least}
+        for name in used
+        if getattr(policy, name) is not None
+        for least in [placement.least.get(name)]
+    }
 
 
 def _counted(figures: Mapping[str, float]) -> dict[str, float]:

@@ -11,13 +11,13 @@ import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS that JAX factorises with, to be limited below
 from threadpoolctl import threadpool_limits
 
-from jaxplace import runtime
+from jaxplace import budgets, runtime
 from jaxplace.baselines import baseline_assignments, baselines
 from jaxplace.certify import certify
 from jaxplace.errors import InputError
 from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
-from jaxplace.placement import Checkpoint, Duals, Placement
+from jaxplace.placement import Certificate, Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import BRISK, STEADY, Relaxation, anneal, begin, resume
@@ -35,6 +35,7 @@ ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
+SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
 
@@ -104,7 +105,7 @@ class _Run:
                 break
             with self.clock("round"):
                 rounded = self.round(compiled, state, goal, attempt)
-            if rounded.objective() - penalty < self.plan:
+            if rounded.core.kept() and rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
             if self.plan - self.bound(compiled, state) <= goal / 2 * abs(self.plan):
@@ -123,6 +124,9 @@ class _Run:
             status = Status.converged
         elif state.steps >= self.settings.solver.max_steps:
             status = Status.step_limit
+        instance, least = self.ask(instance, certificate, device)
+        if least:
+            status = Status.over_budget
         return Placement(
             instance=instance,
             assignment=assignment,
@@ -135,7 +139,27 @@ class _Run:
             seed=self.settings.seed,
             device=device,
             versions=runtime.versions(),
+            least=least,
         )
+
+    def ask(
+        self, instance: Instance, certificate: Certificate, device: str
+    ) -> tuple[Instance, dict[str, float]]:
+        """The instance with a note, and the least, of every budget that cannot be kept.
+
+        Only what is proven is said: a budget between the bound and the best plan found is not
+        called impossible.
+        """
+        least, left_out = {}, certificate.unplaced - certificate.unservable
+        for question in budgets.questions(instance, certificate):
+            left = self.settings.time_limit_s - (time.perf_counter() - self.started)
+            limits = replace(self.settings, time_limit_s=max(left, SHORTEST))
+            proof = _Run(question.instance, limits, None).solve(None, device).certificate
+            if question.least(proof) > question.limit and proof.unplaced < certificate.unplaced:
+                least[question.name] = question.least(proof)
+                note = question.note(proof, left_out)
+                instance = replace(instance, notes=(*instance.notes, note))
+        return instance, least
 
     def relax(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Relaxation:
         """Cool on until the regret is small enough, the time is over or the steps are."""
@@ -279,6 +303,6 @@ def unscaled(compiled: Compiled, point: np.ndarray) -> Duals:
     """A vector of scaled duals in the user's units."""
     problem = compiled.problem
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)[: problem.regions]
-    budgets = np.zeros(2)
-    budgets[np.isfinite(problem.budgets)] = point[problem.limit.size :] * problem.scaling.cost
-    return Duals(problem.scaling.duals(capacity), float(budgets[0]), float(budgets[1]))
+    prices = np.zeros(2)
+    prices[np.isfinite(problem.budgets)] = point[problem.limit.size :] * problem.scaling.cost
+    return Duals(problem.scaling.duals(capacity), float(prices[0]), float(prices[1]))

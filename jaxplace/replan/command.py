@@ -84,7 +84,7 @@ def _tell(outcome: Outcome, json: bool) -> None:
         console.say(f"note: {outcome.hour}: {console.printable(note)}")
     if json:
         figures = output.summary(outcome.placement)
-        more = {"notes": figures["notes"], "done": outcome.done}
+        more = {"budgets": figures["budgets"], "notes": figures["notes"], "done": outcome.done}
         sys.stdout.write(metrics.line(outcome.row, **more))
         sys.stdout.flush()
 
