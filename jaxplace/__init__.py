@@ -6,7 +6,8 @@
     placement.certificate.gap, placement.assignments
 
 The names below are loaded when they are first used, so `import jaxplace` is quick and does not
-start JAX.  `jaxplace.generate` is a module: `jaxplace.generate.generate(settings, folder)`.
+start JAX.  `jaxplace.generate` and `jaxplace.replan` are modules:
+`jaxplace.generate.generate(settings, folder)`, `jaxplace.replan.replan(state=..., scenario=...)`.
 """
 
 import importlib
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
-    from jaxplace import generate
+    from jaxplace import generate, replan
     from jaxplace.errors import InputError, JaxplaceError, OutputError
     from jaxplace.generate import GenerateSettings
     from jaxplace.instance import Instance, Policy
@@ -66,6 +67,7 @@ __all__ = [
     "demo_folder",
     "generate",
     "load_scenario",
+    "replan",
     "solve",
 ]
 
@@ -74,8 +76,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use."""
     if name == "__version__":
         value: Any = _version()
-    elif name == "generate":
-        value = importlib.import_module("jaxplace.generate")
+    elif name in ("generate", "replan"):
+        value = importlib.import_module(f"jaxplace.{name}")
     elif name in _HOMES:
         value = getattr(importlib.import_module(f"jaxplace.{_HOMES[name]}"), name)
     else:

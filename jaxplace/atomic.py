@@ -111,6 +111,28 @@ def replace_set(target: Path, fill: Callable[[Path], None], *, marker: str) -> N
             os.close(lock)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write one file so that a reader sees the old content or the new, also after a power cut.
+
+    Raises:
+        OutputError: the disk refused; the old file is then untouched.
+    """
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+        _flush(path.parent)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} could not be written: {error.strerror or error}. "
+            "What was there before is unchanged; free the disk or mend its permissions"
+        ) from error
+
+
 def _stage(target: Path) -> tuple[Path, bool]:
     """A new folder beside `target`, or inside it (then True) where its parent is read-only."""
     name = f".{target.name}.jaxplace-{secrets.token_hex(4)}"

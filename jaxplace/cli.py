@@ -18,6 +18,7 @@ from jaxplace.errors import InputError, OutputError
 COMMANDS = {  # name -> what it does
     "solve": "place a scenario's requests on regions, with a certificate",
     "compare": "run other solvers on the same instances, certified by the same code",
+    "replan": "plan hour after hour from the last plan, safe to kill",
     "generate": "write a realistic scenario of any size",
     "doctor": "show versions, devices and folders, and run a self-test",
     "completion": "print a script that completes commands and options in your shell",

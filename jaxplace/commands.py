@@ -15,6 +15,7 @@ from jaxplace import config, runtime
 from jaxplace.errors import InputError, OutputError
 from jaxplace.instance import Instance
 from jaxplace.settings import Device
+from jaxplace.status import Status
 
 
 def solve(words: list[str], folder: Path | None) -> int:
@@ -47,7 +48,7 @@ def solve(words: list[str], folder: Path | None) -> int:
         gc.freeze()  # what is there now stays; see `cli`
         gc.enable()
         placement = pipeline.solve(instance, settings, progress=progress)
-    for note in dict.fromkeys(instance.notes):
+    for note in dict.fromkeys(placement.instance.notes):
         console.say(f"note: {console.printable(note)}")
     placement = dataclasses.replace(placement, timings_s={**spent, **placement.timings_s})
     if not placement.certificate.feasible:
@@ -63,7 +64,8 @@ def solve(words: list[str], folder: Path | None) -> int:
         sys.stdout.write(output.to_json(output.summary(done)))
     else:
         console.show(done, target)
-    return 0 if done.certificate.gap <= settings.gap_target else 1
+    good = done.certificate.gap <= settings.gap_target and done.status is not Status.over_budget
+    return 0 if good else 1
 
 
 def _is_demo(scenario: str | None) -> bool:
@@ -101,6 +103,25 @@ def compare(words: list[str], folder: Path | None) -> int:
     else:
         show.show(rows, target)
     return 0
+
+
+def replan(words: list[str], folder: Path | None) -> int:
+    """Plan hours into a state folder (CONTRACT 7)."""
+    options, whole = config.load("replan", words, folder)
+    settings, policy = config.settings(options), config.policy(options)
+    if not options.state:
+        raise InputError("`state` is missing. Name the folder of the loop: `state=my-state`")
+    runtime.prepare(settings.device)
+    from jaxplace.replan import command
+    from jaxplace.scenario.demo import demo_folder
+
+    return command.run(
+        options,
+        settings=settings,
+        policy=policy,
+        scenario=demo_folder() if _is_demo(options.scenario) else Path(options.scenario),
+        extra={"config.yaml": config.as_yaml(whole)},
+    )
 
 
 def generate(words: list[str], folder: Path | None) -> int:
@@ -145,6 +166,7 @@ def run(command: str, words: list[str], folder: Path | None) -> int:
     table: dict[str, Any] = {
         "solve": solve,
         "compare": compare,
+        "replan": replan,
         "generate": generate,
         "doctor": doctor,
     }

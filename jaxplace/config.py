@@ -27,11 +27,15 @@ from omegaconf.errors import OmegaConfBaseException
 from jaxplace.errors import InputError
 from jaxplace.instance import Policy
 from jaxplace.options import Option, options
+from jaxplace.replan.settings import ReplanSettings
 from jaxplace.settings import Device, Settings
 
 
 GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
-PATHS = frozenset({"scenario", "out"})  # taken as they are: no quoting of commas or braces
+ALIASES = {"replan": {"from": "start"}}  # `from` is a word of Python, so no field can have it
+PATHS = frozenset(
+    {"scenario", "out", "state", "replan.metrics"}
+)  # taken as they are: no quoting of commas or braces
 DEMO = "demo"  # name of the bundled scenario
 ALIKE = 0.6  # how much a word must resemble a name to be taken for a slip
 
@@ -70,6 +74,36 @@ class SolveConfig(Settings):
 
 
 @dataclass
+class ReplanConfig(Settings):
+    """Options of `replan`.
+
+    Attributes:
+        state: folder that keeps the plans, the history and what is committed; made if new.
+        scenario: folder of tables; {hour} in it becomes the hour, as 2022-07-01T12; demo or null:
+            the bundled demo scenario.
+        hour: the hour to plan, such as 2022-07-01T12:00 (UTC); null: the one that the clock shows.
+        start: first of several hours, instead of `hour`; `from=` means the same.
+        hours: how many hours, with `from=`.
+        redo: plan hours again that are committed already.
+        dry_run: plan, and write nothing.
+        json: print one JSON line an hour to stdout instead of the table.
+        policy: what the operator wants.
+        replan: how the loop treats its inputs and its state folder.
+    """
+
+    state: str | None = None
+    scenario: str | None = None
+    hour: str | None = None
+    start: str | None = None
+    hours: int | None = None
+    redo: bool = False
+    dry_run: bool = False
+    json: bool = False
+    policy: PolicySchema = field(default_factory=PolicySchema)  # type: ignore[valid-type]
+    replan: ReplanSettings = field(default_factory=ReplanSettings)
+
+
+@dataclass
 class DoctorConfig:
     """Options of `doctor`.
 
@@ -90,7 +124,7 @@ def schema_of(command: str) -> type:
         return _with_out(GenerateSettings)
     if command == "compare":
         return _compare_schema()
-    return {"solve": SolveConfig, "doctor": DoctorConfig}[command]
+    return {"solve": SolveConfig, "replan": ReplanConfig, "doctor": DoctorConfig}[command]
 
 
 @functools.cache
@@ -155,7 +189,7 @@ def choices(group: str, command: str = "solve") -> list[str]:
 
 def groups(command: str) -> list[str]:
     """The groups that a command takes."""
-    return list(GROUPS) if command in ("solve", "compare") else []
+    return list(GROUPS) if command in ("solve", "replan", "compare") else []
 
 
 def chosen(command: str, group: str) -> str | None:
@@ -178,7 +212,8 @@ def load(command: str, words: list[str], folder: Path | None = None) -> tuple[An
     """
     schema = schema_of(command)
     known = options(schema)
-    words, faults = _check_keys(command, [_literal(word) for word in words], known)
+    words = [_literal(_unaliased(command, word)) for word in words]
+    words, faults = _check_keys(command, words, known)
     if folder is not None and not folder.is_dir():
         raise InputError(f"`--config-dir {folder}` is not a folder. Name one like conf/", *faults)
     if folder is not None:
@@ -259,7 +294,7 @@ def as_yaml(whole: DictConfig) -> str:
     return OmegaConf.to_yaml(_own_part(whole), resolve=True)
 
 
-def policy(config: SolveConfig) -> Policy:
+def policy(config: SolveConfig | ReplanConfig) -> Policy:
     """The policy of a composed config.
 
     Raises:
@@ -268,7 +303,7 @@ def policy(config: SolveConfig) -> Policy:
     return Policy(**{f.name: getattr(config.policy, f.name) for f in dataclasses.fields(Policy)})
 
 
-def settings(config: SolveConfig) -> Settings:
+def settings(config: SolveConfig | ReplanConfig) -> Settings:
     """The settings of a composed config."""
     return Settings(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Settings)})
 
@@ -276,6 +311,12 @@ def settings(config: SolveConfig) -> Settings:
 def _quoted(value: str) -> str:
     """A text as one quoted value of Hydra's grammar."""
     return "'" + re.sub(r"(\\+)(?='|$)", r"\1\1", value).replace("'", "\\'") + "'"
+
+
+def _unaliased(command: str, word: str) -> str:
+    """The word under its option's own name."""
+    key, sign, value = word.partition("=")
+    return ALIASES.get(command, {}).get(key, key) + sign + value
 
 
 def _literal(word: str) -> str:

@@ -24,6 +24,14 @@ EXAMPLES = {
         ),
         ("another solver's settings", "jaxplace compare method.highs_lp.crossover=true"),
     ),
+    "replan": (
+        ("this hour, by the clock", "jaxplace replan state=state scenario=tables/{hour}"),
+        ("a day of the demo", "jaxplace replan state=demo-day from=2022-06-27T00:00 hours=24"),
+        (
+            "what it would do",
+            "jaxplace replan state=state scenario=tables/{hour} dry_run=true json=true",
+        ),
+    ),
     "generate": (
         ("20,000 requests x 100 regions", "jaxplace generate size=small out=small"),
         ("your own size", "jaxplace generate requests=500000 regions=300 seed=1 out=mine"),

@@ -39,12 +39,15 @@ class Flows:
         came_from: [f] region where the units run now, -1: nowhere; or None.
         region: [f] region where the units run under the plan, -1: unplaced.
         count: [f] int64 > 0.
+        safe: [f] bool, whether the flows, taken in this order, find room (see `replan.order`); or
+            None where their order means nothing.
     """
 
     request: np.ndarray
     came_from: np.ndarray | None
     region: np.ndarray
     count: np.ndarray
+    safe: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.count)
@@ -103,9 +106,12 @@ def _pandas_type(kind: pa.DataType, *, nullable: bool) -> Any:
     return pd.UInt64Dtype() if pa.types.is_unsigned_integer(kind) else pd.Int64Dtype()
 
 
-def _schema(request: pa.DataType, columns: Iterable[str], region: pa.DataType) -> pa.Schema:
+def _schema(
+    request: pa.DataType, columns: Iterable[str], region: pa.DataType, *, safe: bool = False
+) -> pa.Schema:
     """The table's schema; its pandas metadata makes a reader choose the dtypes above."""
     kinds = {"request_id": request, **dict.fromkeys(columns, region), "count": pa.int64()}
+    kinds |= {"safe": pa.bool_()} if safe else {}
     empty = pd.DataFrame(
         {
             name: pd.Series([], dtype=_pandas_type(kind, nullable=name.endswith("region")))
@@ -121,14 +127,17 @@ def _tables(placement: Placement, flows: Flows, rows: int) -> tuple[pa.Schema, I
     columns = {"region": flows.region}
     if flows.came_from is not None:
         columns = {"from_region": flows.came_from, "to_region": flows.region}
-    schema = _schema(requests.type, columns, regions.type)
+    schema = _schema(requests.type, columns, regions.type, safe=flows.safe is not None)
 
     def slices() -> Iterator[pa.Table]:
         for start in range(0, len(flows), rows):
             at = slice(start, start + rows)
             arrays = [requests.take(flows.request[at])]
             arrays += [regions.take(index[at]) for index in columns.values()]
-            yield pa.Table.from_arrays([*arrays, pa.array(flows.count[at])], schema=schema)
+            arrays.append(pa.array(flows.count[at]))
+            if flows.safe is not None:
+                arrays.append(pa.array(flows.safe[at]))
+            yield pa.Table.from_arrays(arrays, schema=schema)
 
     return schema, slices()
 
@@ -215,6 +224,7 @@ def summary(placement: Placement) -> dict[str, Any]:
             "kwh": proof.kwh,
             "carbon_kg": proof.carbon_kg,
             "budget_duals": {"moves": placement.duals.moves, "carbon": placement.duals.carbon},
+            "budgets": _budgets(placement),
             "baselines": {k: _counted(v) for k, v in placement.baselines.items()},
             "certificate": {
                 "feasible": proof.feasible,
@@ -240,6 +250,18 @@ def summary(placement: Placement) -> dict[str, Any]:
             "notes": list(instance.notes),
         }
     )
+
+
+def _budgets(placement: Placement) -> dict[str, dict[str, float | None]]:
+    """Per fleet budget: limit, use, and what the least would be where it cannot be kept."""
+    policy, proof = placement.instance.policy, placement.certificate
+    used = {"max_moves": proof.moves, "carbon_cap_kg": proof.carbon_kg}
+    return {
+        name: {"limit": getattr(policy, name), "used": used[name], "least": least}
+        for name in used
+        if getattr(policy, name) is not None
+        for least in [placement.least.get(name)]
+    }
 
 
 def _counted(figures: Mapping[str, float]) -> dict[str, float]:
@@ -304,27 +326,55 @@ def save(
         OutputError: the disk refused; an earlier run's files are then unchanged.
     """
     target = check_target(out)
-    started = time.perf_counter()
     done = placement
 
-    def fill(folder: Path) -> None:
+    def write(folder: Path) -> None:
         nonlocal done
-        _write(folder / "placement.parquet", placement, plan_flows(placement))
-        _write(folder / "changes.parquet", placement, change_flows(placement))
-        regions(placement).to_parquet(folder / "regions.parquet", index=False)
-        page = report.render(placement)
-        timings = {k: v for k, v in placement.timings_s.items() if k != "total"}
-        timings["write"] = time.perf_counter() - started
-        timings["total"] = total_s() if total_s else sum(timings.values())
-        done = dataclasses.replace(placement, timings_s=timings)
-        page = page.replace(report.TIMINGS_SLOT, report.timings(done))
-        (folder / "report.html").write_text(page, encoding="utf-8")
-        for name, text in (extra or {}).items():
-            (folder / name).write_text(text, encoding="utf-8")
-        (folder / MARKER).write_text(to_json(summary(done)), encoding="utf-8")
+        done = fill(placement, folder, total_s=total_s, extra=extra)
 
+    atomic.replace_set(target, write, marker=MARKER)
+    return done
+
+
+def fill(
+    placement: Placement,
+    folder: Path,
+    *,
+    total_s: Callable[[], float] | None = None,
+    extra: Mapping[str, str] | None = None,
+    steps: Flows | None = None,
+) -> Placement:
+    """Write the files of `save` into an empty folder.
+
+    Args:
+        placement: what to write.
+        folder: where.
+        total_s: see `save`.
+        extra: see `save`.
+        steps: `changes.parquet`'s rows in an order of their own; default: by request.
+
+    Raises:
+        OutputError: a table could not be written.
+    """
+    started = time.perf_counter()
     try:
-        atomic.replace_set(target, fill, marker=MARKER)
+        _write(folder / "placement.parquet", placement, plan_flows(placement))
+        _write(
+            folder / "changes.parquet",
+            placement,
+            change_flows(placement) if steps is None else steps,
+        )
+        regions(placement).to_parquet(folder / "regions.parquet", index=False)
     except pa.ArrowException as error:
-        raise OutputError(f"The tables could not be written to {target}: {error}") from error
+        raise OutputError(f"The tables could not be written to {folder}: {error}") from error
+    page = report.render(placement)
+    timings = {k: v for k, v in placement.timings_s.items() if k != "total"}
+    timings["write"] = time.perf_counter() - started
+    timings["total"] = total_s() if total_s else sum(timings.values())
+    done = dataclasses.replace(placement, timings_s=timings)
+    page = page.replace(report.TIMINGS_SLOT, report.timings(done))
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    for name, text in (extra or {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / MARKER).write_text(to_json(summary(done)), encoding="utf-8")
     return done

@@ -1,10 +1,9 @@
 """The order of the stages: an instance in, a certified placement out."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -12,29 +11,32 @@ import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS that JAX factorises with, to be limited below
 from threadpoolctl import threadpool_limits
 
-from jaxplace import runtime
+from jaxplace import budgets, runtime
 from jaxplace.baselines import baseline_assignments, baselines
 from jaxplace.certify import certify
 from jaxplace.errors import InputError
 from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
-from jaxplace.placement import Checkpoint, Duals, Placement
+from jaxplace.placement import Certificate, Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
+from jaxplace.relax.anneal import BRISK, STEADY, Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
-from jaxplace.repair import repair
+from jaxplace.repair import RETRIES, repair
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
+from jaxplace.start import Start
 from jaxplace.status import Status
 
 
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
+QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT, CONTENT_COARSE = 0.5, 0.9  # of the gap asked for: where the search ends, few rows or many
+SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
 
@@ -42,7 +44,7 @@ def solve(
     instance: Instance,
     settings: Settings | None = None,
     *,
-    warm_start: Placement | None = None,
+    warm_start: Placement | Start | None = None,
     progress: Callable[[Checkpoint], None] | None = None,
 ) -> Placement:
     """Place every unit of an instance, and prove how good the plan is.
@@ -50,8 +52,9 @@ def solve(
     Args:
         instance: what is asked.
         settings: how good, how long, where.
-        warm_start: an earlier placement over the same regions; its duals are the start, and its
-            plan is one to beat where it still holds.
+        warm_start: an earlier placement over the same regions, or what `Start` keeps of one; its
+            duals, translated to the new prices, are the start, and its plan is one to beat where
+            it still holds.
         progress: called with every checkpoint.
 
     Returns:
@@ -77,7 +80,7 @@ class _Run:
     trace: list[Checkpoint] = field(default_factory=list)
     plan: float | None = None
 
-    def solve(self, warm_start: Placement | None, device: str) -> Placement:
+    def solve(self, warm_start: Placement | Start | None, device: str) -> Placement:
         """The stages of the pipeline, in order."""
         instance, goal = self.instance, self.settings.gap_target
         with self.clock("baselines"):
@@ -89,19 +92,21 @@ class _Run:
         state = begin(compiled.problem) if warm_start is None else warm(compiled, warm_start)
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
         assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
-        kept = None if warm_start is None else still_feasible(instance, warm_start)
-        if warm_start is not None and kept is not None and kept - penalty < self.plan:
-            assignment, self.plan = warm_start.assignment, kept - penalty
-        status = Status.stalled
-        for attempt in range(ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS):
+        if isinstance(warm_start, Placement):
+            kept = still_feasible(instance, warm_start)
+            if kept is not None and kept - penalty < self.plan:
+                assignment, self.plan = warm_start.assignment, kept - penalty
+        status, known = Status.stalled, state
+        attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
+        for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
-                state = self.relax(compiled, state, REGRET * goal / TIGHTEN**attempt)
+                state = self.relax(compiled, state, goal, attempt)
             if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
                 status = Status.time_limit
                 break
             with self.clock("round"):
                 rounded = self.round(compiled, state, goal, attempt)
-            if rounded.objective() - penalty < self.plan:
+            if rounded.core.kept() and rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
             content = CONTENT_COARSE if rounded.coarse else CONTENT
@@ -110,13 +115,20 @@ class _Run:
             if self.late():
                 status = Status.time_limit
                 break
+            if attempt == QUICK:  # cold duals that are wrong are hard to mend: begin anew
+                known, state = state, replace(begin(compiled.problem), steps=state.steps)
         with self.clock("certify"):
+            if known.whole and not (state.whole and state.bound >= known.bound):
+                state = replace(known, steps=state.steps)
             duals = unscaled(compiled, state.best)
             certificate = certify(instance, assignment, duals)
         if certificate.gap <= goal:
             status = Status.converged
         elif state.steps >= self.settings.solver.max_steps:
             status = Status.step_limit
+        instance, least = self.ask(instance, certificate, device)
+        if least:
+            status = Status.over_budget
         return Placement(
             instance=instance,
             assignment=assignment,
@@ -129,9 +141,29 @@ class _Run:
             seed=self.settings.seed,
             device=device,
             versions=runtime.versions(),
+            least=least,
         )
 
-    def relax(self, compiled: Compiled, state: Relaxation, regret: float) -> Relaxation:
+    def ask(
+        self, instance: Instance, certificate: Certificate, device: str
+    ) -> tuple[Instance, dict[str, float]]:
+        """The instance with a note, and the least, of every budget that cannot be kept.
+
+        Only what is proven is said: a budget between the bound and the best plan found is not
+        called impossible.
+        """
+        least, left_out = {}, certificate.unplaced - certificate.unservable
+        for question in budgets.questions(instance, certificate):
+            left = self.settings.time_limit_s - (time.perf_counter() - self.started)
+            limits = replace(self.settings, time_limit_s=max(left, SHORTEST))
+            proof = _Run(question.instance, limits, None).solve(None, device).certificate
+            if question.least(proof) > question.limit and proof.unplaced < certificate.unplaced:
+                least[question.name] = question.least(proof)
+                note = question.note(proof, left_out)
+                instance = replace(instance, notes=(*instance.notes, note))
+        return instance, least
+
+    def relax(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Relaxation:
         """Cool on until the regret is small enough, the time is over or the steps are."""
         solver = self.settings.solver
 
@@ -143,9 +175,10 @@ class _Run:
             compiled.problem,
             state,
             self.ascent(compiled),
-            regret=regret,
+            regret=REGRET * goal / TIGHTEN ** max(attempt, 0),
             watch=watch,
             seed=self.settings.seed,
+            pace=BRISK if attempt == QUICK else STEADY,
         )
 
     def ascent(self, compiled: Compiled) -> AbstractAscent:
@@ -159,7 +192,8 @@ class _Run:
             state,
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
-            seed=self.settings.seed + attempt,
+            seed=self.settings.seed + max(attempt, 0),
+            quick=attempt == QUICK,
         )
         hair = state.temperature * compiled.problem.scaling.cost
         scale = abs(self.bound(compiled, state))
@@ -170,6 +204,7 @@ class _Run:
             deadline=self.started + self.settings.time_limit_s,
             enough=ENOUGH * goal * scale,
             worth=(CONTENT_COARSE if rounded.coarse else CONTENT) / 2 * goal * scale,
+            retries=0 if attempt == QUICK else RETRIES,
         )
         return rounded
 
@@ -222,31 +257,32 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     weight = jnp.where(allowed, problem.rows.weight, 0)
     row = compiled.order[~np.asarray(allowed)[: problem.size]]
     penalty = float(instance.count[row] @ instance.unplaced[row])
-    problem = dataclasses.replace(problem, rows=problem.rows._replace(weight=weight))
-    return dataclasses.replace(compiled, problem=problem), penalty
+    problem = replace(problem, rows=problem.rows._replace(weight=weight))
+    return replace(compiled, problem=problem), penalty
 
 
-def warm(compiled: Compiled, placement: Placement) -> Relaxation:
-    """A relaxation that starts from an earlier placement's duals.
+def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:
+    """A relaxation that starts from an earlier placement's duals, at today's prices.
 
     Raises:
-        InputError: its regions or resources are others.
+        InputError: it is a placement over other regions or resources.
     """
-    now, then = compiled.pairs.instance, placement.instance
-    same = np.array_equal(now.region_id, then.region_id) and now.resources == then.resources
-    if not same:
-        raise InputError(
-            "`solve(warm_start=...)` must be a placement over the same regions and resources"
-        )
-    problem = compiled.problem
+    now = compiled.pairs.instance
+    if isinstance(source, Placement):
+        then = source.instance
+        same = np.array_equal(now.region_id, then.region_id) and now.resources == then.resources
+        if not same:
+            raise InputError(
+                "`solve(warm_start=...)` must be a placement over the same regions and resources"
+            )
+    start = source if isinstance(source, Start) else Start.of(source)
+    duals, problem = start.duals_for(now), compiled.problem
     point = begin(problem).point
     m, scaling = problem.regions, problem.scaling
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-    capacity[:m] = placement.duals.capacity / scaling.duals(np.ones_like(scaling.use))
+    capacity[:m] = duals.capacity / scaling.duals(np.ones_like(scaling.use))
     on = np.isfinite(problem.budgets)
-    point[problem.limit.size :] = (
-        np.array([placement.duals.moves, placement.duals.carbon])[on] / scaling.cost
-    )
+    point[problem.limit.size :] = np.array([duals.moves, duals.carbon])[on] / scaling.cost
     return resume(problem, point)
 
 
@@ -269,6 +305,6 @@ def unscaled(compiled: Compiled, point: np.ndarray) -> Duals:
     """A vector of scaled duals in the user's units."""
     problem = compiled.problem
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)[: problem.regions]
-    budgets = np.zeros(2)
-    budgets[np.isfinite(problem.budgets)] = point[problem.limit.size :] * problem.scaling.cost
-    return Duals(problem.scaling.duals(capacity), float(budgets[0]), float(budgets[1]))
+    prices = np.zeros(2)
+    prices[np.isfinite(problem.budgets)] = point[problem.limit.size :] * problem.scaling.cost
+    return Duals(problem.scaling.duals(capacity), float(prices[0]), float(prices[1]))

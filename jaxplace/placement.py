@@ -120,6 +120,7 @@ class Placement:
     seed: int
     device: str
     versions: dict[str, str] = field(default_factory=dict)
+    least: dict[str, float] = field(default_factory=dict)  # budgets that cannot be kept, see there
 
     # The tables and files are made by `output`, a layer above that few callers of `solve` need:
     # it is imported on first use, and with it pandas and Arrow.

@@ -30,6 +30,7 @@ ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has
 CLOSED = 1e25  # a dual that nobody pays
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider
+QUICK_STAGES, QUICK_ROWS = 1, 8192  # of a plan that need only be good enough at once
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
@@ -80,6 +81,7 @@ def round_plan(
     *,
     candidates: int,
     seed: int,
+    quick: bool = False,
 ) -> Rounded:
     """Whole units from the relaxed plan, the largest first.
 
@@ -93,10 +95,13 @@ def round_plan(
         ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
         seed: of the one random offset.
+        quick: all sizes at once, and fewer rows: several times faster, and worse where single
+            units are large beside a region.
     """
+    stages, fewest = (QUICK_STAGES, QUICK_ROWS) if quick else (STAGES, FEWEST_ROWS)
     problem, instance = compiled.problem, compiled.pairs.instance
     first, margin = _decide(compiled, relaxation)
-    index = _undecided(compiled, first, margin)
+    index = _undecided(compiled, first, margin, fewest)
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
     decided = _others(compiled.order[index], instance.rows)
@@ -113,7 +118,7 @@ def round_plan(
     options = _Options(compiled, kept, seed)
     prices = _prices(compiled, relaxation)
     parts, left = [], (room, purse)
-    for stage, group in enumerate(groups := _by_size(problem, index)):
+    for stage, group in enumerate(groups := _by_size(problem, index, stages)):
         part = options.round(relaxation, group)
         part.room = left[0]
         hair = relaxation.temperature * problem.scaling.cost
@@ -128,7 +133,7 @@ def round_plan(
     return Rounded(instance, region, core, prices, float(cost @ count))
 
 
-def _by_size(problem: Problem, index: np.ndarray) -> list[np.ndarray]:
+def _by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
     """Problem rows in groups of falling size of a unit, a factor of STEP each."""
     size = np.asarray(problem.rows.scale)[index]
     if not len(index):
@@ -136,7 +141,7 @@ def _by_size(problem: Problem, index: np.ndarray) -> list[np.ndarray]:
     # many rows make up for each other; the duals need to settle less often
     wide = 1 + int(len(index) > COARSE_ROWS)
     level = np.floor(np.log(size.max() / size) / np.log(STEP**wide)).astype(int)
-    stages = STAGES // wide
+    stages = max(stages // wide, 1)
     level = np.minimum(level, stages - 1)
     groups = [index[level == s] for s in range(stages)]
     return [g for g in groups if len(g)]
@@ -219,11 +224,13 @@ def _lead(
     return jnp.where(left_out, NOWHERE, region[:, 0]), (second - best) / scale
 
 
-def _undecided(compiled: Compiled, first: np.ndarray, margin: np.ndarray) -> np.ndarray:
+def _undecided(
+    compiled: Compiled, first: np.ndarray, margin: np.ndarray, fewest: int
+) -> np.ndarray:
     """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
     instance = compiled.pairs.instance
     near = margin <= WINDOW
-    size = int(np.clip(near.sum(), FEWEST_ROWS, MOST_ROWS))
+    size = int(np.clip(near.sum(), fewest, MOST_ROWS))
     if size >= len(margin):
         near[:] = True
     elif size != near.sum():

@@ -10,3 +10,7 @@ class Status(enum.Enum):
     time_limit = "The time limit ended the solve: raise `time_limit_s` for a smaller gap"
     stalled = "Neither bound nor plan improved any more: the gap shown is what remains"
     step_limit = "The step limit ended the relaxation: raise `solver.max_steps`"
+    over_budget = (
+        "A fleet budget cannot be kept with every unit placed that could be: the notes say what "
+        "the least would be"
+    )

@@ -29,7 +29,7 @@ def test_defaults_are_the_classes():
     assert config.policy(built) == Policy()
 
 
-@pytest.mark.parametrize("command", ["solve", "compare", "generate", "doctor"])
+@pytest.mark.parametrize("command", ["solve", "compare", "replan", "generate", "doctor"])
 def test_commands_compose(command):
     """Each command's own file composes into its schema."""
     built, _ = config.load(command, [])

@@ -19,7 +19,7 @@ from jaxplace.relax.sampling import sample
 
 HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
 MOLTEN = 32.0  # where a start is given up getting hotter
-WARM = 1 / 64  # where a start from known duals begins
+WARM = 2.5e-3  # where a start from known duals begins, if they do not fit a colder one
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 3.0
@@ -39,6 +39,32 @@ MORE, LESS = 3, 10.0  # steps at the coldest of them, and what the value may sti
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 1e-2  # violation at which a temperature is settled
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How the temperature falls, and how well each one is settled.
+
+    Attributes:
+        cooling: factor between two temperatures.
+        tolerance: violation at which a temperature is settled.
+        few_rows: up to which all rows take part in every step.
+        most_steps: at one temperature; if it is not settled by then, the start was no good, and
+            the relaxation begins anew.
+        easy_steps: a temperature settled in at most these lets the next fall by COOLING more.
+    """
+
+    cooling: float = COOLING
+    tolerance: float = TOLERANCE
+    few_rows: int = FEW_ROWS
+    most_steps: int = 1000
+    easy_steps: int = 0
+
+
+STEADY = Pace()
+BRISK = Pace(
+    cooling=3.0, tolerance=2e-2, few_rows=16_384, most_steps=12, easy_steps=8
+)  # from duals that are nearly right
 
 
 @dataclass(frozen=True)
@@ -75,13 +101,13 @@ def begin(problem: Problem) -> Relaxation:
 
 
 def resume(problem: Problem, point: np.ndarray) -> Relaxation:
-    """A relaxation that starts from known duals, at the coldest temperature that they fit."""
-    of, temperature = Constraints.of(problem), WARM
-    while temperature < HOTTEST:
-        response = respond(problem, of, point, temperature)
-        if of.violation(response, point) <= MILD:
-            break
-        temperature = min(temperature * REHEAT, HOTTEST)
+    """A relaxation that starts from known duals, colder where they fit.
+
+    Where they do not, `anneal` finds that WARM cannot be settled and begins anew.
+    """
+    of, temperature = Constraints.of(problem), WARM / REHEAT
+    if of.violation(respond(problem, of, point, temperature), point) > MILD:
+        temperature = WARM
     return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
@@ -93,6 +119,7 @@ def anneal(
     regret: float,
     watch: Watch,
     seed: int,
+    pace: Pace = STEADY,
 ) -> Relaxation:
     """Cool until the smoothed plan's regret is small beside the bound, and few rows are in doubt.
 
@@ -103,6 +130,7 @@ def anneal(
         regret: target of the smoothed plan's, as a share of the bound's magnitude.
         watch: called with the state after every step.
         seed: of the samples.
+        pace: how fast; `BRISK` where the start is good.
     """
     state, stopped = start, False
     path: list[Relaxation] = []
@@ -113,8 +141,13 @@ def anneal(
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
-            state, stopped = _settle(level, state, ascent, watch, aim * size)
+            before = state.steps
+            state, stopped = _settle(level, state, ascent, watch, aim * size, pace)
             size = abs(state.bound)
+            cooling = pace.cooling * (COOLING if state.steps - before <= pace.easy_steps else 1.0)
+            if not stopped and state.violation > MILD and pace is not STEADY:
+                afresh = replace(begin(problem), steps=state.steps)
+                return anneal(problem, afresh, ascent, regret=regret, watch=watch, seed=seed)
             if not path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * REHEAT)
@@ -126,14 +159,14 @@ def anneal(
             cold = state.temperature / COOLING < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, path)
+            state = _cooled(level, path, min(cooling, state.temperature / coldest(state)))
     return state
 
 
-def _cooled(problem: Problem, path: list[Relaxation]) -> Relaxation:
+def _cooled(problem: Problem, path: list[Relaxation], cooling: float) -> Relaxation:
     """The next temperature's start: the duals go on as they went, if that raises the value."""
     state = path[-1]
-    colder = state.temperature / COOLING
+    colder = state.temperature / cooling
     if len(path) == 2:
         of = Constraints.of(problem)
         gone = (state.temperature - colder) / (path[0].temperature - state.temperature)
@@ -204,7 +237,12 @@ def _levels(problem: Problem, seed: int) -> list[Problem]:
 
 
 def _settle(
-    problem: Problem, state: Relaxation, ascent: AbstractAscent, watch: Watch, worth: float
+    problem: Problem,
+    state: Relaxation,
+    ascent: AbstractAscent,
+    watch: Watch,
+    worth: float,
+    pace: Pace,
 ) -> tuple[Relaxation, bool]:
     """One temperature on one level, and whether `watch` said stop."""
     stopped = False
@@ -212,10 +250,10 @@ def _settle(
     def report(now: Settled) -> bool:
         nonlocal stopped
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
-        return stopped
+        return stopped or now.steps >= pace.most_steps
 
-    of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
-    if problem.size <= FEW_ROWS:
+    of, tolerance = Constraints.of(problem), pace.tolerance if state.whole else ROUGH
+    if problem.size <= pace.few_rows:
         now = ascent.settle(
             problem,
             state.point,

@@ -25,6 +25,7 @@ def repair(
     deadline: float,
     enough: float,
     worth: float,
+    retries: int = RETRIES,
 ) -> None:
     """Make the core's plan feasible, then cheaper while that pays.
 
@@ -35,6 +36,7 @@ def repair(
         deadline: `time.perf_counter` after which improving stops; feasibility comes first.
         enough: gains per round below this end the search [USD].
         worth: badly placed units that lose less than this in all are left where they are [USD].
+        retries: of putting badly placed units where they belong.
     """
     if not len(core.row):
         return
@@ -45,7 +47,7 @@ def repair(
         return _improve(core, prices, deadline, enough)
 
     cost = settle()
-    for _ in range(RETRIES):
+    for _ in range(retries):
         before = core.units.copy()
         if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
             break

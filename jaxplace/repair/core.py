@@ -13,6 +13,7 @@ import numpy as np
 from jaxplace.native import compiled
 
 
+BUDGET_TOL = 1e-9  # share of a budget that rounding may exceed
 TINY = 1e-12  # share of a capacity below which an overload is the sum's own rounding
 
 
@@ -47,6 +48,10 @@ class Core:
         left = self.room.copy()
         _take(self.units, self.region, self.use, left)
         return left
+
+    def kept(self) -> bool:
+        """Whether every fleet budget is kept."""
+        return bool((self.spare() >= -BUDGET_TOL * np.maximum(np.abs(self.purse), 1.0)).all())
 
     def spare(self) -> np.ndarray:
         """[B] what is left of the budgets; below 0: excess."""

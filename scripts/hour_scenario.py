@@ -1,0 +1,31 @@
+"""The scenario an hour of the loop was planned from: its tables, the last plan as `current`.
+
+    python scripts/hour_scenario.py STATE SCENARIO HOUR OUT
+
+OUT becomes a folder of tables (links to SCENARIO's), with the plan of the hour before as
+`current.parquet`; together with STATE/plans/hour=HOUR it can be given to any checker of plans.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from jaxplace.replan.state import State
+
+
+def main(state: str, scenario: str, hour: str, out: str) -> None:
+    """Write the folder."""
+    target = Path(out)
+    target.mkdir(parents=True)
+    for table in Path(scenario).resolve().iterdir():
+        if table.stem != "current":
+            (target / table.name).symlink_to(table)
+    with State(state, read_only=True) as opened:
+        before = opened.head.before(hour)
+        if before is not None:
+            shutil.copy(opened.whole(before) / "placement.parquet", target / "current.parquet")
+        print(opened.path(hour))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
