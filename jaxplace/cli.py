@@ -17,6 +17,9 @@ from jaxplace.errors import InputError, OutputError
 
 COMMANDS = {  # name -> what it does
     "solve": "place a scenario's requests on regions, with a certificate",
+    "frontier": "draw what latency is worth: cost and carbon over a list of latency budgets",
+    "audit": "close every region, grid zone or country in turn and say what it costs",
+    "explain": "say why a request runs where it does, or who is at a region and who wants in",
     "generate": "write a realistic scenario of any size",
     "doctor": "show versions, devices and folders, and run a self-test",
     "completion": "print a script that completes commands and options in your shell",

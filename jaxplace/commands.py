@@ -23,14 +23,14 @@ def solve(words: list[str], folder: Path | None) -> int:
     runtime.prepare(settings.device)
     from jaxplace import console, output
     from jaxplace.scenario import load_scenario
-    from jaxplace.scenario.demo import demo_folder
+    from jaxplace.scenario.demo import folder_of
 
     target = output.check_target(options.out or config.run_folder(whole))
     if settings.device is Device.gpu:
         runtime.device_name(settings.device)  # say so before the tables are read
     spent, clock = {}, time.perf_counter()
     with console.Progress() as progress:
-        source = demo_folder() if _is_demo(options.scenario) else Path(options.scenario)
+        source = folder_of(options.scenario)
         progress.stage(f"Reading {console.printable(source)}")
         scenario = load_scenario(source)
         spent["load"], clock = time.perf_counter() - clock, time.perf_counter()
@@ -62,11 +62,6 @@ def solve(words: list[str], folder: Path | None) -> int:
     else:
         console.show(done, target)
     return 0 if done.certificate.gap <= settings.gap_target else 1
-
-
-def _is_demo(scenario: str | None) -> bool:
-    """Whether the bundled demo is meant: by default, or by its name if no such folder is there."""
-    return scenario is None or (scenario == config.DEMO and not Path(scenario).exists())
 
 
 def generate(words: list[str], folder: Path | None) -> int:
@@ -109,4 +104,8 @@ def doctor(words: list[str], folder: Path | None) -> int:
 def run(command: str, words: list[str], folder: Path | None) -> int:
     """Run a command by its name."""
     table: dict[str, Any] = {"solve": solve, "generate": generate, "doctor": doctor}
+    if command in ("frontier", "audit", "explain"):
+        from jaxplace import study_commands
+
+        table[command] = getattr(study_commands, command)
     return table[command](words, folder)

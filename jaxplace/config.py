@@ -27,11 +27,11 @@ from jaxplace.errors import InputError
 from jaxplace.instance import Policy
 from jaxplace.options import Option, options
 from jaxplace.settings import Device, Settings
+from jaxplace.studies.settings import AuditSettings, FrontierSettings
 
 
 GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
-PATHS = frozenset({"scenario", "out"})  # taken as they are: no quoting of commas or braces
-DEMO = "demo"  # name of the bundled scenario
+PATHS = frozenset({"scenario", "out", "plan", "request", "region"})  # taken as they are: no quoting of commas or braces
 ALIKE = 0.6  # how much a word must resemble a name to be taken for a slip
 
 
@@ -69,6 +69,47 @@ class SolveConfig(Settings):
 
 
 @dataclass
+class FrontierConfig(SolveConfig):
+    """Options of `frontier`.
+
+    Attributes:
+        json: print frontier.json to stdout instead of the table.
+        frontier: along which budgets, and what is drawn beside.
+    """
+
+    frontier: FrontierSettings = field(default_factory=FrontierSettings)
+
+
+@dataclass
+class AuditConfig(SolveConfig):
+    """Options of `audit`.
+
+    Attributes:
+        json: print audit.json to stdout instead of the table.
+        audit: what is closed in turn.
+    """
+
+    audit: AuditSettings = field(default_factory=AuditSettings)
+
+
+@dataclass
+class ExplainConfig(SolveConfig):
+    """Options of `explain`.
+
+    Attributes:
+        request: id of the request to explain.
+        region: id of the region to explain; one of the two is needed.
+        plan: folder of an earlier solve, whose hour and policy then hold; null: solve first.
+        out: nothing is written; the option is there for files of options shared with `solve`.
+        json: print the tables as JSON.
+    """
+
+    request: str | None = None
+    region: str | None = None
+    plan: str | None = None
+
+
+@dataclass
 class DoctorConfig:
     """Options of `doctor`.
 
@@ -87,7 +128,13 @@ def schema_of(command: str) -> type:
         from jaxplace.generate import GenerateSettings  # keeps the world's tables out of `solve`
 
         return _with_out(GenerateSettings)
-    return {"solve": SolveConfig, "doctor": DoctorConfig}[command]
+    return {
+        "solve": SolveConfig,
+        "frontier": FrontierConfig,
+        "audit": AuditConfig,
+        "explain": ExplainConfig,
+        "doctor": DoctorConfig,
+    }[command]
 
 
 def _with_out(settings: type) -> type:
@@ -117,7 +164,7 @@ def choices(group: str) -> list[str]:
 
 def groups(command: str) -> list[str]:
     """The groups that a command takes."""
-    return list(GROUPS) if command == "solve" else []
+    return [] if command in ("generate", "doctor") else list(GROUPS)
 
 
 def chosen(command: str, group: str) -> str | None:
@@ -221,6 +268,15 @@ def as_yaml(whole: DictConfig) -> str:
     return OmegaConf.to_yaml(_own_part(whole), resolve=True)
 
 
+def scenario_of(plan: Path) -> str | None:
+    """The scenario that a run's folder was solved for, where its `config.yaml` says so."""
+    try:
+        kept: Any = OmegaConf.load(plan / "config.yaml")
+        return kept.get("scenario")
+    except (OSError, ValueError, AttributeError, OmegaConfBaseException):
+        return None
+
+
 def policy(config: SolveConfig) -> Policy:
     """The policy of a composed config.
 
@@ -297,7 +353,7 @@ def _first_below(branch: str, keys: list[str]) -> str:
 
 def _unreadable(word: str, keys: list[str]) -> str:
     """The message for a word that is no override."""
-    if "=" not in word and "scenario" in keys and (word == DEMO or Path(word).is_dir()):
+    if "=" not in word and "scenario" in keys and (word == "demo" or Path(word).is_dir()):
         return f"`{word}`: options are written as `key=value`. Did you mean `scenario={word}`?"
     if "=" not in word:
         return f"`{word}`: options are written as `key=value`, such as `gap_target=1e-3`"
