@@ -31,7 +31,9 @@ from jaxplace.studies.settings import AuditSettings, FrontierSettings
 
 
 GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
-PATHS = frozenset({"scenario", "out", "plan", "request", "region"})  # taken as they are: no quoting of commas or braces
+PATHS = frozenset(
+    {"scenario", "out", "plan", "request", "region"}
+)  # taken as they are: no quoting of commas or braces
 ALIKE = 0.6  # how much a word must resemble a name to be taken for a slip
 
 

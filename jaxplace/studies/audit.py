@@ -133,7 +133,7 @@ def closing(base: Placement, regions: np.ndarray, settings: Settings) -> dict[st
     left out beyond the base's), moves (beyond its moves); units that ran there and their
     lost_RESOURCE, the capacity that would make it whole if it stood anywhere they may run;
     short_RESOURCE, what the units left out for lack of room use; mend_region and mend_resource,
-    where a unit of capacity would save most now, mend_usd; captive_units, whose only allowed
+    where capacity became scarcest by it, and mend_usd, what one more unit of it would save; captive_units, whose only allowed
     region is closed: no capacity elsewhere helps them; only_region, whether there are any.
     """
     before, instance = base.certificate, base.instance
@@ -143,9 +143,10 @@ def closing(base: Placement, regions: np.ndarray, settings: Settings) -> dict[st
     lost = load(instance, flows.row[there], flows.region[there], flows.count[there]).sum(0)
     captive = after.unservable - before.unservable
     short = np.maximum(_left_out(plan) - _left_out(base), 0.0)
-    open_ = plan.instance.capacity > 0
-    duals = np.where(open_, plan.duals.capacity, 0.0)
-    j, r = np.unravel_index(int((duals * instance.capacity).argmax()), duals.shape)
+    # where the closing raised the worth of capacity most; resources compare by their mean capacity
+    rise = np.where(plan.instance.capacity > 0, plan.duals.capacity - base.duals.capacity, 0.0)
+    j, r = np.unravel_index(int((rise * instance.capacity.mean(0)).argmax()), rise.shape)
+    scarcer = bool(rise[j, r] > 0)
     names = instance.resources
     return {
         "extra_carbon_kg": after.carbon_kg - before.carbon_kg,
@@ -157,9 +158,9 @@ def closing(base: Placement, regions: np.ndarray, settings: Settings) -> dict[st
         "units": int(before.region_units[regions].sum()),
         **{f"lost_{name}": float(lost[k]) for k, name in enumerate(names)},
         **{f"short_{name}": float(short[k]) for k, name in enumerate(names)},
-        "mend_region": str(instance.region_id[j]) if duals[j, r] > 0 else None,
-        "mend_resource": names[r] if duals[j, r] > 0 else None,
-        "mend_usd": float(duals[j, r]),
+        "mend_region": str(instance.region_id[j]) if scarcer else None,
+        "mend_resource": names[r] if scarcer else None,
+        "mend_usd": float(plan.duals.capacity[j, r]) if scarcer else 0.0,
         "captive_units": captive,
         "only_region": captive > 0,
     }

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from jaxplace import evaluate
-from jaxplace.instance import Instance
 from jaxplace.placement import Placement
 from jaxplace.studies.variants import terms_of
 

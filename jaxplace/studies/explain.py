@@ -35,9 +35,7 @@ class Explanation:
     says: tuple[str, ...]
 
 
-def explain(
-    placement: Placement, *, request: object = None, region: object = None
-) -> Explanation:
+def explain(placement: Placement, *, request: object = None, region: object = None) -> Explanation:
     """Answer for one request or for one region of a plan.
 
     Args:
@@ -66,7 +64,9 @@ def _position(ids: Any, wanted: object, what: str) -> int:
     if len(found):
         return int(found[0])
     near = difflib.get_close_matches(str(wanted), names[:50_000].tolist(), 1, 0.5)
-    hint = f"Did you mean {near[0]!r}?" if near else f"The first is {names[0]!r}" if len(names) else ""
+    hint = (
+        f"Did you mean {near[0]!r}?" if near else f"The first is {names[0]!r}" if len(names) else ""
+    )
     raise InputError(f"`{what}={wanted}`: there is no such {what} at this hour. {hint}")
 
 
@@ -187,7 +187,9 @@ def _why(table: pd.DataFrame, count: int) -> list[str]:
             text = f"{gap:.3g} USD a unit above {best['region']}, the best at the duals"
         says.append(f"{int(chosen['units']):,} units run at {chosen['region']}: {text}.")
     if left:
-        says.append(f"{left:,} units are unplaced: no room was worth more to them than their penalty.")
+        says.append(
+            f"{left:,} units are unplaced: no room was worth more to them than their penalty."
+        )
     dearer = allowed[allowed["dual_usd"] > 0]
     if len(dearer):
         says.append(
@@ -240,8 +242,12 @@ def residents(placement: Placement, region: int) -> pd.DataFrame:
     there = plan.region == region
     rows, count = plan.row[there], plan.count[there]
     here, elsewhere, _ = _bids(placement, rows, region)
-    return _by_class(placement, rows, count, {"cost_usd": here, "next_best_usd": elsewhere,
-                                             "advantage_usd": elsewhere - here})
+    return _by_class(
+        placement,
+        rows,
+        count,
+        {"cost_usd": here, "next_best_usd": elsewhere, "advantage_usd": elsewhere - here},
+    )
 
 
 def wanting(placement: Placement, region: int) -> pd.DataFrame:
@@ -256,7 +262,9 @@ def wanting(placement: Placement, region: int) -> pd.DataFrame:
     here, elsewhere, allowed = _bids(placement, rows, region)
     bid = elsewhere - here
     keen = allowed & (bid > TIE)
-    return _by_class(placement, rows[keen], count[keen], {"cost_usd": here[keen], "bid_usd": bid[keen]})
+    return _by_class(
+        placement, rows[keen], count[keen], {"cost_usd": here[keen], "bid_usd": bid[keen]}
+    )
 
 
 def _bids(
@@ -266,11 +274,12 @@ def _bids(
     instance, duals = placement.instance, placement.duals
     here, elsewhere = np.full(len(rows), np.inf), np.full(len(rows), np.inf)
     allowed = np.zeros(len(rows), bool)
-    toll = {"usd_per_move": duals.moves, "usd_per_kg": duals.carbon}
     step = max(1, evaluate.BLOCK_PAIRS // max(1, instance.regions))
     for start in range(0, len(rows), step):
         some, at = rows[start : start + step], slice(start, start + step)
-        cost = np.array(evaluate.cost(instance, some, **toll))
+        cost = np.array(
+            evaluate.cost(instance, some, usd_per_move=duals.moves, usd_per_kg=duals.carbon)
+        )
         ok = evaluate.allowed(instance, some)
         here[at], allowed[at] = cost[:, region], ok[:, region]
         for r in range(len(instance.resources)):
@@ -294,7 +303,9 @@ def _by_class(
         frame["origin"] = np.asarray(places.origin_id, object).astype(str)[terms.origin[rows]]
         frame["workload"] = np.asarray(places.workload_id, object).astype(str)[terms.workload[rows]]
     else:
-        frame["request"] = np.asarray(instance.request_id, object).astype(str)[instance.request[rows]]
+        frame["request"] = np.asarray(instance.request_id, object).astype(str)[
+            instance.request[rows]
+        ]
     table = frame.groupby(keys, sort=False).sum()
     for name in values:
         table[name] /= table["units"]

@@ -312,4 +312,3 @@ def dual_table(plan: Placement) -> pd.DataFrame:
             "dual_usd": plan.duals.capacity.ravel(),
         }
     )
-

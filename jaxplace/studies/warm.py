@@ -11,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,7 +32,7 @@ from jaxplace.status import Status
 
 FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
 MOST_FREE = 0.5  # of all rows; if more are in doubt, all are solved
-SHARE = 0.3  # of the gap asked for that the rows solved anew may use up
+SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
 SAME = 1.05  # an earlier plan whose gap grew by no more than this has nothing to gain
 Watch = Callable[[Checkpoint], None]
@@ -76,7 +77,9 @@ def warm_solve(
         proof = certify(instance, kept.assignment, found.duals)
         better = proof.gap < kept.certificate.gap
         duals = found.duals if better else kept.duals
-        kept = dataclasses.replace(kept, duals=duals, certificate=proof if better else kept.certificate)
+        kept = dataclasses.replace(
+            kept, duals=duals, certificate=proof if better else kept.certificate
+        )
         found = kept
     spent = {"total": time.perf_counter() - started}
     status = Status.converged if found.certificate.gap <= goal else found.status
@@ -161,7 +164,7 @@ def some_rows(instance: Instance, rows: np.ndarray, capacity: np.ndarray) -> Ins
     terms = instance.terms
     assert isinstance(terms, Terms)
     given = {name: getattr(terms, name) for name in BY_ROW}
-    picked = {name: None if values is None else values[rows] for name, values in given.items()}
+    picked: dict[str, Any] = {n: None if v is None else v[rows] for n, v in given.items()}
     return dataclasses.replace(
         instance,
         request_id=np.arange(len(rows)),
@@ -175,9 +178,7 @@ def some_rows(instance: Instance, rows: np.ndarray, capacity: np.ndarray) -> Ins
     )
 
 
-def load(
-    instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray
-) -> np.ndarray:
+def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
     """[m, R] what flows take; unplaced ones take nothing."""
     on = region >= 0
     row, region, count = row[on], region[on], count[on]
@@ -206,7 +207,9 @@ def _best(instance: Instance, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray
         problem = compiled.problem
         point = begin(problem).point
         capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-        capacity[: problem.regions] = duals / problem.scaling.duals(np.ones_like(problem.scaling.use))
+        capacity[: problem.regions] = duals / problem.scaling.duals(
+            np.ones_like(problem.scaling.use)
+        )
         region, reduced = kernels.best_regions(problem, Constraints.of(problem).duals(point), k=2)
     n = problem.size
     values = np.c_[np.asarray(reduced)[:n], np.asarray(problem.rows.unplaced)[:n]]
