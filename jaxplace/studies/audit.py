@@ -131,10 +131,11 @@ def closing(base: Placement, regions: np.ndarray, settings: Settings) -> dict[st
 
     Columns: objective_usd, lower_bound_usd, gap of the new plan; extra_carbon_kg, unplaced (units
     left out beyond the base's), moves (beyond its moves); units that ran there and their
-    lost_RESOURCE, the capacity that would make it whole if it stood anywhere they may run;
-    short_RESOURCE, what the units left out for lack of room use; mend_region and mend_resource,
-    where capacity became scarcest by it, and mend_usd, what one more unit of it would save; captive_units, whose only allowed
-    region is closed: no capacity elsewhere helps them; only_region, whether there are any.
+    lost_RESOURCE, the capacity that would make the fleet whole if it stood anywhere they may run;
+    short_RESOURCE, what units use that are left out for lack of room; mend_region and
+    mend_resource, where capacity became scarcest by it, and mend_usd, what one more unit of it
+    would save; captive_units, whose only allowed region is closed, so that no capacity elsewhere
+    helps them; only_region, whether there are any.
     """
     before, instance = base.certificate, base.instance
     plan = warm_solve(closed(instance, regions), settings, base)

@@ -151,8 +151,8 @@ def _reading(found: Audit) -> str:
             "closed counts as one, so no extra cost is below 0.",
             "Lost: what the units that ran there use; as much capacity wherever they may run would "
             "make the fleet whole. Short: what units use that are left out for lack of room.",
-            "Most wanted then: where the closing makes capacity scarcest, and what one more unit of it "
-            "would save.",
+            "Most wanted then: where the closing makes capacity scarcest, and what one more unit "
+            "of it would save.",
             "Units with no other region are unservable while it is closed: no capacity elsewhere "
             "helps them, only other rules (latency, residency, hosting).",
             "The hour is placed anew with perfect knowledge; a real outage also loses what was "

@@ -64,9 +64,7 @@ def _position(ids: Any, wanted: object, what: str) -> int:
     if len(found):
         return int(found[0])
     near = difflib.get_close_matches(str(wanted), names[:50_000].tolist(), 1, 0.5)
-    hint = (
-        f"Did you mean {near[0]!r}?" if near else f"The first is {names[0]!r}" if len(names) else ""
-    )
+    hint = f"Did you mean {near[0]}?" if near else f"The first is {names[0]}" if len(names) else ""
     raise InputError(f"`{what}={wanted}`: there is no such {what} at this hour. {hint}")
 
 

@@ -112,6 +112,7 @@ def _table(frame: pd.DataFrame) -> Table:
     kept = [name for name in frame if not _blank(frame[name])]
     numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in kept]
     table = _grid(*numeric)
+    table.columns[0].no_wrap = True  # ids are for copying
     table.add_row(*(_head(str(name)) for name in kept))
     for row in frame[kept].itertuples(index=False):
         table.add_row(*(_shown(str(n), v) for n, v in zip(kept, row, strict=True)))
@@ -119,8 +120,8 @@ def _table(frame: pd.DataFrame) -> Table:
 
 
 def _blank(column: pd.Series) -> bool:
-    """Whether a column holds nothing but empty texts or zeros of a fleet budget."""
-    if column.name == "budget_dual_usd":
+    """Whether a column holds nothing but empty texts, or costs of nothing."""
+    if str(column.name).endswith("_usd"):
         return bool((column == 0).all())
     return not pd.api.types.is_numeric_dtype(column) and bool((column.fillna("") == "").all())
 
