@@ -29,7 +29,7 @@ def test_defaults_are_the_classes():
     assert config.policy(built) == Policy()
 
 
-@pytest.mark.parametrize("command", ["solve", "generate", "doctor"])
+@pytest.mark.parametrize("command", ["solve", "frontier", "audit", "explain", "generate", "doctor"])
 def test_commands_compose(command):
     """Each command's own file composes into its schema."""
     built, _ = config.load(command, [])
@@ -168,7 +168,7 @@ def test_typo_in_a_file(tmp_path):
 
 def test_every_option_has_a_meaning():
     """--help has a text for every option of every command."""
-    for command in ("solve", "generate", "doctor"):
+    for command in ("solve", "frontier", "audit", "explain", "generate", "doctor"):
         for option in options(config.schema_of(command)):
             assert option.meaning, option.key
             assert option.default, option.key
@@ -191,3 +191,13 @@ def test_run_folder_is_new(tmp_path):
     taken.mkdir()
     _, whole = config.load("solve", [f"hydra.run.dir={taken}"])
     assert config.run_folder(whole) == Path(f"{taken}-2")
+
+
+def test_lists_are_typed():
+    """Lists of numbers come as such, and a wrong one is refused by name."""
+    built, _ = config.load("frontier", ["frontier.scale=[0.5,1]", "frontier.unlimited=true"])
+    assert built.frontier.points == [0.5, 1.0]
+    assert built.frontier.unlimited
+    for word in ("frontier.scale=[a]", "frontier.scale=[]", "audit.by=planet"):
+        with pytest.raises(InputError, match=r"frontier\.scale|audit\.by"):
+            config.load(word.partition(".")[0], [word])
