@@ -301,7 +301,8 @@ def _quoted(value: str) -> str:
 def _literal(word: str) -> str:
     """Paths are taken as they stand; everything else is Hydra's grammar."""
     key, sign, value = word.partition("=")
-    if not sign or key not in PATHS or value in ("", "null") or value[0] in "'\"":
+    quoted = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
+    if not sign or key not in PATHS or value in ("", "null") or quoted:
         return word
     return f"{key}={_quoted(os.path.expanduser(value))}"
 

@@ -1,6 +1,6 @@
 """The pages in a real browser: no console errors, sorting and filtering work, phones need no pan.
 
-Needs Chromium or Chrome (`BROWSER` names another one); without one the tests are skipped.  A page is
+Needs Chromium or Chrome (`BROWSER` names another one), or the tests are skipped.  A page is
 put into a frame of the width that is tested, worked by a script as a reader would, and the finished
 document, which holds what the script saw, is printed by the browser.
 """
