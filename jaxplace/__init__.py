@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from jaxplace.scenario.demo import demo_folder
     from jaxplace.settings import Device, Method, Settings, SolverSettings
     from jaxplace.status import Status
+    from jaxplace.studies.audit import audit
+    from jaxplace.studies.explain import explain
+    from jaxplace.studies.frontier import frontier
+    from jaxplace.studies.settings import AuditSettings, By, FrontierSettings
 
 _HOMES = {
     "Certificate": "placement",
     "Checkpoint": "placement",
     "Device": "settings",
     "GenerateSettings": "generate",
+    "AuditSettings": "studies.settings",
+    "By": "studies.settings",
+    "FrontierSettings": "studies.settings",
     "InputError": "errors",
     "Instance": "instance",
     "JaxplaceError": "errors",
@@ -42,15 +49,21 @@ _HOMES = {
     "Settings": "settings",
     "SolverSettings": "settings",
     "Status": "status",
+    "audit": "studies.audit",
     "demo_folder": "scenario.demo",
+    "explain": "studies.explain",
+    "frontier": "studies.frontier",
     "load_scenario": "scenario",
     "solve": "pipeline",
 }
 
 __all__ = [
+    "AuditSettings",
+    "By",
     "Certificate",
     "Checkpoint",
     "Device",
+    "FrontierSettings",
     "GenerateSettings",
     "InputError",
     "Instance",
@@ -64,7 +77,10 @@ __all__ = [
     "SolverSettings",
     "Status",
     "__version__",
+    "audit",
     "demo_folder",
+    "explain",
+    "frontier",
     "generate",
     "load_scenario",
     "replan",

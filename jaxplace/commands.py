@@ -26,14 +26,14 @@ def solve(words: list[str], folder: Path | None) -> int:
     runtime.compile_beside()
     from jaxplace import console, output
     from jaxplace.scenario import load_scenario
-    from jaxplace.scenario.demo import demo_folder
+    from jaxplace.scenario.demo import folder_of
 
     target = output.check_target(options.out or config.run_folder(whole))
     if settings.device is Device.gpu:
         runtime.device_name(settings.device)  # say so before the tables are read
     spent, clock = {}, time.perf_counter()
     with console.Progress() as progress:
-        source = demo_folder() if _is_demo(options.scenario) else Path(options.scenario)
+        source = folder_of(options.scenario)
         progress.stage(f"Reading {console.printable(source)}")
         scenario = load_scenario(source)
         spent["load"], clock = time.perf_counter() - clock, time.perf_counter()
@@ -68,11 +68,6 @@ def solve(words: list[str], folder: Path | None) -> int:
     return 0 if good else 1
 
 
-def _is_demo(scenario: str | None) -> bool:
-    """Whether the bundled demo is meant: by default, or by its name if no such folder is there."""
-    return scenario is None or (scenario == config.DEMO and not Path(scenario).exists())
-
-
 def compare(words: list[str], folder: Path | None) -> int:
     """Run other solvers on the same instances and write what came of it."""
     options, whole = config.load("compare", words, folder)
@@ -86,14 +81,15 @@ def compare(words: list[str], folder: Path | None) -> int:
     from jaxplace import console
     from jaxplace.compare import files, show
     from jaxplace.compare.sources import instances
+    from jaxplace.scenario.demo import DEMO, folder_of
 
     target = files.check_target(options.out or config.run_folder(whole))
-    names = options.scenarios or [options.scenario or config.DEMO]
+    names = options.scenarios or [options.scenario or DEMO]
     with console.Progress() as progress:
         found: dict[str, Instance] = {}
         for name in names:
             progress.stage(f"Reading {console.printable(name)}")
-            source = None if _is_demo(name) else Path(name)
+            source = folder_of(name)
             read = instances(source, hour=options.hour, policy=config.policy(options))
             found |= {str(source) if n in found else n: read[n] for n in read}
         rows = run_all(found, methods, settings, progress=progress.stage)
@@ -113,13 +109,13 @@ def replan(words: list[str], folder: Path | None) -> int:
         raise InputError("`state` is missing. Name the folder of the loop: `state=my-state`")
     runtime.prepare(settings.device)
     from jaxplace.replan import command
-    from jaxplace.scenario.demo import demo_folder
+    from jaxplace.scenario.demo import folder_of
 
     return command.run(
         options,
         settings=settings,
         policy=policy,
-        scenario=demo_folder() if _is_demo(options.scenario) else Path(options.scenario),
+        scenario=folder_of(options.scenario),
         extra={"config.yaml": config.as_yaml(whole)},
     )
 
@@ -170,4 +166,8 @@ def run(command: str, words: list[str], folder: Path | None) -> int:
         "generate": generate,
         "doctor": doctor,
     }
+    if command in ("frontier", "audit", "explain"):
+        from jaxplace import study_commands
+
+        table[command] = getattr(study_commands, command)
     return table[command](words, folder)

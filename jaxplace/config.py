@@ -29,14 +29,14 @@ from jaxplace.instance import Policy
 from jaxplace.options import Option, options
 from jaxplace.replan.settings import ReplanSettings
 from jaxplace.settings import Device, Settings
+from jaxplace.studies.settings import AuditSettings, FrontierSettings
 
 
 GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
 ALIASES = {"replan": {"from": "start"}}  # `from` is a word of Python, so no field can have it
 PATHS = frozenset(
-    {"scenario", "out", "state", "replan.metrics"}
+    {"scenario", "out", "plan", "request", "region", "state", "replan.metrics"}
 )  # taken as they are: no quoting of commas or braces
-DEMO = "demo"  # name of the bundled scenario
 ALIKE = 0.6  # how much a word must resemble a name to be taken for a slip
 
 
@@ -104,6 +104,47 @@ class ReplanConfig(Settings):
 
 
 @dataclass
+class FrontierConfig(SolveConfig):
+    """Options of `frontier`.
+
+    Attributes:
+        json: print frontier.json to stdout instead of the table.
+        frontier: along which budgets, and what is drawn beside.
+    """
+
+    frontier: FrontierSettings = field(default_factory=FrontierSettings)
+
+
+@dataclass
+class AuditConfig(SolveConfig):
+    """Options of `audit`.
+
+    Attributes:
+        json: print audit.json to stdout instead of the table.
+        audit: what is closed in turn.
+    """
+
+    audit: AuditSettings = field(default_factory=AuditSettings)
+
+
+@dataclass
+class ExplainConfig(SolveConfig):
+    """Options of `explain`.
+
+    Attributes:
+        request: id of the request to explain.
+        region: id of the region to explain; one of the two is needed.
+        plan: folder of an earlier solve, whose hour and policy then hold; null: solve first.
+        out: nothing is written; the option is there for files of options shared with `solve`.
+        json: print the tables as JSON.
+    """
+
+    request: str | None = None
+    region: str | None = None
+    plan: str | None = None
+
+
+@dataclass
 class DoctorConfig:
     """Options of `doctor`.
 
@@ -124,7 +165,14 @@ def schema_of(command: str) -> type:
         return _with_out(GenerateSettings)
     if command == "compare":
         return _compare_schema()
-    return {"solve": SolveConfig, "replan": ReplanConfig, "doctor": DoctorConfig}[command]
+    return {
+        "solve": SolveConfig,
+        "replan": ReplanConfig,
+        "frontier": FrontierConfig,
+        "audit": AuditConfig,
+        "explain": ExplainConfig,
+        "doctor": DoctorConfig,
+    }[command]
 
 
 @functools.cache
@@ -189,7 +237,7 @@ def choices(group: str, command: str = "solve") -> list[str]:
 
 def groups(command: str) -> list[str]:
     """The groups that a command takes."""
-    return list(GROUPS) if command in ("solve", "replan", "compare") else []
+    return [] if command in ("generate", "doctor") else list(GROUPS)
 
 
 def chosen(command: str, group: str) -> str | None:
@@ -294,6 +342,15 @@ def as_yaml(whole: DictConfig) -> str:
     return OmegaConf.to_yaml(_own_part(whole), resolve=True)
 
 
+def scenario_of(plan: Path) -> str | None:
+    """The scenario that a run's folder was solved for, where its `config.yaml` says so."""
+    try:
+        kept: Any = OmegaConf.load(plan / "config.yaml")
+        return kept.get("scenario")
+    except (OSError, ValueError, AttributeError, OmegaConfBaseException):
+        return None
+
+
 def policy(config: SolveConfig | ReplanConfig) -> Policy:
     """The policy of a composed config.
 
@@ -322,7 +379,8 @@ def _unaliased(command: str, word: str) -> str:
 def _literal(word: str) -> str:
     """Paths are taken as they stand; everything else is Hydra's grammar."""
     key, sign, value = word.partition("=")
-    if not sign or key not in PATHS or value in ("", "null") or value[0] in "'\"":
+    quoted = len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]
+    if not sign or key not in PATHS or value in ("", "null") or quoted:
         return word
     return f"{key}={_quoted(os.path.expanduser(value))}"
 
@@ -376,7 +434,7 @@ def _first_below(branch: str, keys: list[str]) -> str:
 
 def _unreadable(word: str, keys: list[str]) -> str:
     """The message for a word that is no override."""
-    if "=" not in word and "scenario" in keys and (word == DEMO or Path(word).is_dir()):
+    if "=" not in word and "scenario" in keys and (word == "demo" or Path(word).is_dir()):
         return f"`{word}`: options are written as `key=value`. Did you mean `scenario={word}`?"
     if "=" not in word:
         return f"`{word}`: options are written as `key=value`, such as `gap_target=1e-3`"

@@ -84,6 +84,7 @@ class Terms:
         origin_zone: [o] network zone of an origin.
         region_zone: [m] network zone of a region.
         transfer: [z, z] price of carrying data from zone to zone [USD/GB].
+        client_rtt_ms: [n] what was taken off the budgets; None: nothing [ms].
     """
 
     energy_kwh: np.ndarray
@@ -105,6 +106,7 @@ class Terms:
     origin_zone: np.ndarray
     region_zone: np.ndarray
     transfer: np.ndarray
+    client_rtt_ms: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Places:
     origin_longitude: np.ndarray  # [o] deg
     workload_id: np.ndarray  # [k]
     assumptions: tuple[str, ...] = ()  # what the tables' metadata marks as assumed
+    region_grid_zone: np.ndarray | None = None  # [m] whose price and carbon a region has
 
 
 @dataclass(frozen=True)

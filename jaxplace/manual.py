@@ -32,6 +32,26 @@ EXAMPLES = {
             "jaxplace replan state=state scenario=tables/{hour} dry_run=true json=true",
         ),
     ),
+    "frontier": (
+        ("what latency is worth in the bundled demo", "jaxplace frontier"),
+        ("half, as they are, and double", "jaxplace frontier 'frontier.scale=[0.5,1,2]'"),
+        (
+            "what flattens the curve",
+            "jaxplace frontier frontier.unlimited=true frontier.ladder=true out=runs/why",
+        ),
+        (
+            "cost against carbon",
+            "jaxplace frontier 'frontier.carbon_prices=[0,50,100,200]'",
+        ),
+    ),
+    "audit": (
+        ("every region of the demo", "jaxplace audit"),
+        ("the ten busiest countries", "jaxplace audit audit.by=country audit.most=10"),
+    ),
+    "explain": (
+        ("why a request runs there", "jaxplace explain request=r0000000 plan=runs/noon"),
+        ("who is at a region, who wants in", "jaxplace explain region=aws:eu-north-1"),
+    ),
     "generate": (
         ("20,000 requests x 100 regions", "jaxplace generate size=small out=small"),
         ("your own size", "jaxplace generate requests=500000 regions=300 seed=1 out=mine"),

@@ -61,6 +61,8 @@ def _kind(kind: typing.Any) -> str:
     """A type in words."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
+    if typing.get_origin(kind) is list:
+        return f"list of {_kind(typing.get_args(kind)[0])}s"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return "|".join(member.name for member in kind)
     return _WORDS.get(kind, getattr(kind, "__name__", str(kind)))
@@ -76,6 +78,8 @@ def typed(value: object) -> str:
         return value.name
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(map(typed, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from jaxplace import config
+from jaxplace.cli import COMMANDS as ALL_COMMANDS
 from jaxplace.errors import InputError
 from jaxplace.instance import Policy
 from jaxplace.options import options
 from jaxplace.settings import Device, Method, Settings, SolverSettings
+
+
+COMMANDS = [command for command in ALL_COMMANDS if command != "completion"]
 
 
 def refused(*words):
@@ -29,7 +33,7 @@ def test_defaults_are_the_classes():
     assert config.policy(built) == Policy()
 
 
-@pytest.mark.parametrize("command", ["solve", "compare", "replan", "generate", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_compose(command):
     """Each command's own file composes into its schema."""
     built, _ = config.load(command, [])
@@ -168,7 +172,7 @@ def test_typo_in_a_file(tmp_path):
 
 def test_every_option_has_a_meaning():
     """--help has a text for every option of every command."""
-    for command in ("solve", "compare", "generate", "doctor"):
+    for command in COMMANDS:
         for option in options(config.schema_of(command)):
             assert option.meaning, option.key
             assert option.default, option.key
@@ -191,3 +195,13 @@ def test_run_folder_is_new(tmp_path):
     taken.mkdir()
     _, whole = config.load("solve", [f"hydra.run.dir={taken}"])
     assert config.run_folder(whole) == Path(f"{taken}-2")
+
+
+def test_lists_are_typed():
+    """Lists of numbers come as such, and a wrong one is refused by name."""
+    built, _ = config.load("frontier", ["frontier.scale=[0.5,1]", "frontier.unlimited=true"])
+    assert built.frontier.points == [0.5, 1.0]
+    assert built.frontier.unlimited
+    for word in ("frontier.scale=[a]", "frontier.scale=[]", "audit.by=planet"):
+        with pytest.raises(InputError, match=r"frontier\.scale|audit\.by"):
+            config.load(word.partition(".")[0], [word])

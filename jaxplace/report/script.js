@@ -1,7 +1,6 @@
 "use strict";
 (() => {
-  const table = document.getElementById("region-table");
-  if (table) {
+  for (const table of document.querySelectorAll("table.data")) {
     const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
     const key = (row, k) => {
       const cell = row.cells[k], v = cell.dataset.v;
@@ -17,22 +16,25 @@
       const sign = next === "ascending" ? 1 : -1;
       rows.sort((a, b) => {
         const x = key(a, k), y = key(b, k);
-        return sign * (numeric ? x - y : x.localeCompare(y, undefined, { numeric: true }));
+        if (!numeric) return sign * x.localeCompare(y, undefined, { numeric: true });
+        // what is no number comes last either way
+        return Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : sign * (x - y);
       });
       body.append(...rows);
     }));
-    const filter = document.getElementById("filter"), count = document.getElementById("filter-count");
-    const all = count.textContent, names = rows.map(r =>
-      [...r.cells].filter(c => c.dataset.v === undefined).map(c => c.textContent).join(" ").toLowerCase());
-    const named = new Map(rows.map((r, k) => [r, names[k]]));
+    const filter = document.getElementById(`${table.id}-filter`);
+    if (!filter) continue;
+    const count = document.getElementById(`${table.id}-count`), all = count.textContent;
+    const names = new Map(rows.map(r => [r,
+      [...r.cells].filter(c => c.dataset.v === undefined).map(c => c.textContent).join(" ").toLowerCase()]));
     filter.addEventListener("input", () => {
       const wanted = filter.value.trim().toLowerCase();
       let shown = 0;
       for (const row of rows) {
-        row.hidden = !named.get(row).includes(wanted);
+        row.hidden = !names.get(row).includes(wanted);
         shown += !row.hidden;
       }
-      count.textContent = wanted ? `${shown} of ${rows.length} regions` : all;
+      count.textContent = wanted ? `${shown} of ${rows.length} ${count.dataset.things}` : all;
     });
   }
   const flows = document.getElementById("show-flows"), lines = document.querySelector(".flows");

@@ -168,11 +168,12 @@ def _terms(
     workloads, workload = _workloads(requests, rows)
     legal, residency = _legal(frames, rows)
     origin_zone, region_zone, transfer = _transfer(frames, policy)
+    budget, client = _budget(requests, rows)
     return Terms(
         energy_kwh=energy,
         egress_gb=_number(requests, "egress_gb", rows, 0.0),
         state_gb=_number(requests, "state_gb", rows, 0.0),
-        latency_budget_ms=_budget(requests, rows),
+        latency_budget_ms=budget,
         origin=_take(positions(requests["origin"], origins), rows),
         workload=workload,
         residency=residency,
@@ -185,16 +186,21 @@ def _terms(
         origin_zone=origin_zone,
         region_zone=region_zone,
         transfer=transfer,
+        client_rtt_ms=client,
     )
 
 
-def _budget(requests: pd.DataFrame, rows: Rows) -> np.ndarray:
-    """[n] what the budget leaves after the way from the client to its origin; inf: no budget."""
+def _budget(requests: pd.DataFrame, rows: Rows) -> tuple[np.ndarray, np.ndarray | None]:
+    """[n] what the budget leaves after the way from the client to its origin, and that way.
+
+    A budget of inf is none; a way of None is 0 for all.
+    """
     budget = _number(requests, "latency_budget_ms", rows, np.inf)
     budget = np.where(np.isnan(budget), np.inf, budget)
-    if "client_rtt_ms" in requests:
-        budget -= np.nan_to_num(_number(requests, "client_rtt_ms", rows, 0.0))
-    return budget
+    if "client_rtt_ms" not in requests:
+        return budget, None
+    client = np.nan_to_num(_number(requests, "client_rtt_ms", rows, 0.0))
+    return budget - client, client if client.any() else None
 
 
 def _hosting(frames: Frames, workloads: pd.Index) -> dict[str, np.ndarray]:
@@ -280,6 +286,7 @@ def _places(frames: Frames) -> Places:
         origin_latitude=_all(origins, "latitude"),
         origin_longitude=_all(origins, "longitude"),
         workload_id=_workloads(frames["requests"], None)[0].to_numpy(),
+        region_grid_zone=regions["grid_zone"].astype(object).to_numpy(),
     )
 
 

@@ -1,0 +1,256 @@
+"""Solving an instance that differs a little from one that is solved already.
+
+Most rows have no reason to move: at the earlier duals the region where they are is their best by
+far.  They are held, and the rest is solved as an instance of its own over the capacity that is
+left.  The certificate is the whole instance's, so what holding rows costs shows in the gap; where
+it costs too much, or too many rows are in doubt, the whole instance is solved from the earlier
+duals.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from jaxplace import pipeline
+from jaxplace.certify import certify, lower_bound
+from jaxplace.evaluate import use
+from jaxplace.instance import NOWHERE, Instance, Terms
+from jaxplace.kernels import api as kernels
+from jaxplace.placement import Assignment, Checkpoint, Duals, Placement
+from jaxplace.problem import compile_instance
+from jaxplace.relax.anneal import begin
+from jaxplace.relax.ascent import Constraints
+from jaxplace.settings import Settings
+from jaxplace.status import Status
+
+
+FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
+MOST_FREE = 0.5  # of all rows; if more are in doubt, all are solved
+SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
+LOOSEST = 0.5  # gap asked of them at most
+SAME = 1.05  # an earlier plan whose gap grew by no more than this has nothing to gain
+Watch = Callable[[Checkpoint], None]
+BY_ROW = (  # fields of `Terms` that have a value per row
+    "energy_kwh",
+    "egress_gb",
+    "state_gb",
+    "latency_budget_ms",
+    "origin",
+    "workload",
+    "residency",
+    "client_rtt_ms",
+)
+
+
+def warm_solve(
+    instance: Instance,
+    settings: Settings,
+    previous: Placement,
+    progress: Watch | None = None,
+) -> Placement:
+    """A placement of `instance`, found from one of an instance with the same rows and regions.
+
+    A plan that the rules still allow is never made worse.
+
+    Args:
+        instance: what is asked now.
+        settings: as for `solve`.
+        previous: the earlier placement.
+        progress: called with every checkpoint.
+    """
+    started = time.perf_counter()
+    kept = as_it_was(instance, previous, started)
+    goal = settings.gap_target
+    if kept.certificate.gap <= min(goal, previous.certificate.gap * SAME):
+        return kept
+    found = touch_up(instance, settings, previous, progress) if _splits(instance) else None
+    if found is None or found.certificate.gap > goal:
+        found = pipeline.solve(instance, settings, warm_start=previous, progress=progress)
+    cheaper = kept.certificate.objective_usd < found.certificate.objective_usd
+    if kept.certificate.feasible and cheaper:
+        proof = certify(instance, kept.assignment, found.duals)
+        better = proof.gap < kept.certificate.gap
+        duals = found.duals if better else kept.duals
+        kept = dataclasses.replace(
+            kept, duals=duals, certificate=proof if better else kept.certificate
+        )
+        found = kept
+    spent = {"total": time.perf_counter() - started}
+    status = Status.converged if found.certificate.gap <= goal else found.status
+    return dataclasses.replace(found, timings_s=spent, status=status)
+
+
+def _splits(instance: Instance) -> bool:
+    """Whether rows can be held: fleet budgets tie all rows together."""
+    policy = instance.policy
+    fleet = policy.max_moves is not None or policy.carbon_cap_kg is not None
+    return isinstance(instance.terms, Terms) and not fleet and instance.rows > FREE_ROWS
+
+
+def as_it_was(instance: Instance, previous: Placement, started: float) -> Placement:
+    """The earlier plan and duals, checked and priced against the instance."""
+    duals = previous.duals
+    if instance.policy.max_moves is None or instance.policy.carbon_cap_kg is None:
+        keep = instance.policy
+        duals = Duals(
+            duals.capacity,
+            0.0 if keep.max_moves is None else duals.moves,
+            0.0 if keep.carbon_cap_kg is None else duals.carbon,
+        )
+    return dataclasses.replace(
+        previous,
+        instance=instance,
+        duals=duals,
+        certificate=certify(instance, previous.assignment, duals),
+        status=Status.converged,
+        baselines={},
+        trace=(),
+        timings_s={"total": time.perf_counter() - started},
+    )
+
+
+def touch_up(
+    instance: Instance, settings: Settings, previous: Placement, progress: Watch | None
+) -> Placement | None:
+    """The rows in doubt solved anew, the others held; None if too many are in doubt."""
+    plan = previous.assignment
+    free = _in_doubt(instance, previous)
+    if free.sum() > MOST_FREE * instance.rows:
+        return None
+    held = ~free[plan.row]
+    row, region, count = plan.row[held], plan.region[held], plan.count[held]
+    left = np.maximum(instance.capacity - load(instance, row, region, count), 0.0)
+    chosen = np.flatnonzero(free)
+    part = some_rows(instance, chosen, left)
+    size = abs(lower_bound(part, Duals(previous.duals.capacity)).servable_usd)
+    proof = previous.certificate
+    whole = abs(proof.objective_usd - proof.unservable_usd)
+    goal = SHARE * settings.gap_target * whole / size if size else LOOSEST
+    start = dataclasses.replace(
+        previous,
+        instance=dataclasses.replace(part, request_id=np.empty(0)),  # duals alone: another plan
+        duals=Duals(previous.duals.capacity),
+    )
+    solved = pipeline.solve(
+        part,
+        dataclasses.replace(settings, gap_target=min(goal, LOOSEST)),
+        warm_start=start,
+        progress=progress,
+    )
+    new = solved.assignment
+    rows = np.concatenate([row, chosen[new.row]])
+    regions = np.concatenate([region, new.region]).astype(np.int32)
+    counts = np.concatenate([count, new.count])
+    order = np.lexsort((regions, rows))
+    assignment = Assignment(rows[order], regions[order], counts[order])
+    return dataclasses.replace(
+        solved,
+        instance=instance,
+        assignment=assignment,
+        certificate=certify(instance, assignment, solved.duals),
+        baselines={},
+        trace=(),
+    )
+
+
+def some_rows(instance: Instance, rows: np.ndarray, capacity: np.ndarray) -> Instance:
+    """The instance of some rows, each a request of its own, over other capacities."""
+    terms = instance.terms
+    assert isinstance(terms, Terms)
+    given = {name: getattr(terms, name) for name in BY_ROW}
+    picked: dict[str, Any] = {n: None if v is None else v[rows] for n, v in given.items()}
+    return dataclasses.replace(
+        instance,
+        request_id=np.arange(len(rows)),
+        request=np.arange(len(rows)),
+        count=instance.count[rows],
+        current=instance.current[rows],
+        use=instance.use[rows],
+        capacity=capacity,
+        unplaced=instance.unplaced[rows],
+        terms=dataclasses.replace(terms, **picked),
+    )
+
+
+def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """[m, R] what flows take; unplaced ones take nothing."""
+    on = region >= 0
+    row, region, count = row[on], region[on], count[on]
+    taken = [
+        np.bincount(region, count * use(instance, r, row, region), instance.regions)
+        for r in range(len(instance.resources))
+    ]
+    return np.stack(taken, 1)
+
+
+def _in_doubt(instance: Instance, previous: Placement) -> np.ndarray:
+    """[n] bool: rows that are not at their best option, and those whose best leads least."""
+    option, lead = _best(instance, previous.duals.capacity)
+    plan = previous.assignment
+    misplaced = np.zeros(instance.rows, bool)
+    misplaced[plan.row[plan.region != option[plan.row]]] = True
+    lead[misplaced] = -1.0
+    misplaced[np.argsort(lead, kind="stable")[:FREE_ROWS]] = True
+    return misplaced
+
+
+def _best(instance: Instance, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best option of each row at the duals (-1: unplaced), and its lead over the next, per use."""
+    with on_device():
+        compiled = compile_instance(instance)
+        problem = compiled.problem
+        point = begin(problem).point
+        capacity = point[: problem.limit.size].reshape(problem.limit.shape)
+        capacity[: problem.regions] = duals / problem.scaling.duals(
+            np.ones_like(problem.scaling.use)
+        )
+        region, reduced = kernels.best_regions(problem, Constraints.of(problem).duals(point), k=2)
+    n = problem.size
+    values = np.c_[np.asarray(reduced)[:n], np.asarray(problem.rows.unplaced)[:n]]
+    names = np.c_[np.asarray(region)[:n], np.full(n, NOWHERE)]
+    order = np.argsort(values, axis=1, kind="stable")[:, :2]
+    first, second = np.take_along_axis(values, order, 1).astype(np.float64).T
+    option, lead = np.empty(n, np.int64), np.empty(n)
+    option[compiled.order] = np.take_along_axis(names, order[:, :1], 1)[:, 0]
+    lead[compiled.order] = (second - first) / np.asarray(problem.rows.scale, np.float64)[:n]
+    return option, lead
+
+
+def cheapest(instance: Instance, settings: Settings) -> Placement:
+    """The best plan where capacity never binds: every row at its cheapest option.
+
+    Its bound is that of duals 0; a gap above rounding shows that capacity does bind.
+    """
+    from jaxplace import runtime
+
+    nothing = np.zeros(instance.capacity.shape)
+    started = time.perf_counter()
+    option, _ = _best(instance, nothing)
+    rows = np.arange(instance.rows)
+    assignment = Assignment(rows, option.astype(np.int32), instance.count)
+    return Placement(
+        instance=instance,
+        assignment=assignment,
+        duals=Duals(nothing),
+        certificate=certify(instance, assignment, Duals(nothing)),
+        status=Status.converged,
+        baselines={},
+        trace=(),
+        timings_s={"total": time.perf_counter() - started},
+        seed=settings.seed,
+        device=runtime.device_name(settings.device),
+        versions=runtime.versions(),
+    )
+
+
+@contextmanager
+def on_device() -> Iterator[None]:
+    """As `solve` computes: 64-bit where asked for, and one BLAS thread, which is quicker."""
+    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
+        yield
