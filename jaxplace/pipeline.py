@@ -126,7 +126,9 @@ class _Run:
             status = Status.converged
         elif state.steps >= self.settings.solver.max_steps:
             status = Status.step_limit
-        instance, least = self.ask(instance, certificate, device)
+        least: dict[str, float] = {}
+        if status is not Status.time_limit:  # what is impossible takes a solve to say
+            instance, least = self.ask(instance, certificate, device)
         if least:
             status = Status.over_budget
         return Placement(

@@ -182,7 +182,8 @@ def test_read_only_tables_are_served_alike():
     instance = random_instance(2, n=60)
     wanted = baseline_assignments(instance)
     for values in (instance.capacity, instance.use, *vars(instance.terms).values()):
-        values.flags.writeable = False
+        if values is not None:
+            values.flags.writeable = False
     before = instance.capacity.copy()
     for name, plan in baseline_assignments(instance).items():
         np.testing.assert_array_equal(plan.region, wanted[name].region)

@@ -13,6 +13,8 @@ def sample(mass: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
         Their indices in rising order, and what each one's weight is multiplied by so that the
         sample's mass is the whole's.
     """
+    if not mass.any():
+        return np.zeros(0, np.int64), np.zeros(0)
     root = np.sqrt(mass)
     chance = (mass / mass.sum() + root / root.sum()) / 2 * size
     for _ in range(8):  # mass that certain rows cannot use goes to the others

@@ -62,6 +62,12 @@ def test_rows_without_mass_stay_out():
         assert (mass[index] > 0).all()
 
 
+def test_without_any_mass_there_is_nothing_to_draw():
+    """Where no region serves any row, the sample is empty, without a warning."""
+    index, boost = sample(np.zeros(100), 10, np.random.default_rng(0))
+    assert len(index) == len(boost) == 0
+
+
 def test_the_same_seed_draws_the_same_rows():
     """Randomness comes from the generator alone."""
     first, second = (sample(masses(), 700, np.random.default_rng(5))[0] for _ in range(2))
