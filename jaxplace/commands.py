@@ -108,6 +108,7 @@ def replan(words: list[str], folder: Path | None) -> int:
     if not options.state:
         raise InputError("`state` is missing. Name the folder of the loop: `state=my-state`")
     runtime.prepare(settings.device)
+    runtime.compile_beside()
     from jaxplace.replan import command
     from jaxplace.scenario.demo import folder_of
 

@@ -7,7 +7,7 @@ as a matrix: `Terms` keeps them as small tables per class (workload, origin, net
 residency) and one scalar per row.  `DenseTerms` is the exception, for users who bring matrices.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,17 @@ class Policy:
             raise InputError(*faults)
 
 
+ROW_TERMS = (  # fields of `Terms` that have a value per row, as costs and rules use them
+    "energy_kwh",
+    "egress_gb",
+    "state_gb",
+    "latency_budget_ms",
+    "origin",
+    "workload",
+    "residency",
+)
+
+
 @dataclass(frozen=True)
 class Terms:
     """The pairwise numbers of CONTRACT section 1 as tables per class (n rows, m regions).
@@ -108,6 +119,12 @@ class Terms:
     transfer: np.ndarray
     client_rtt_ms: np.ndarray | None = None
 
+    def take(self, rows: np.ndarray) -> "Terms":
+        """The terms of some rows."""
+        fields = (*ROW_TERMS, "client_rtt_ms")
+        own = {name: getattr(self, name) for name in fields if getattr(self, name) is not None}
+        return replace(self, **{name: values[rows] for name, values in own.items()})
+
 
 @dataclass(frozen=True)
 class DenseTerms:
@@ -123,6 +140,11 @@ class DenseTerms:
     cost: np.ndarray
     allowed: np.ndarray
     use_factor: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> "DenseTerms":
+        """The terms of some rows."""
+        factor = None if self.use_factor is None else self.use_factor[rows]
+        return DenseTerms(self.cost[rows], self.allowed[rows], factor)
 
 
 @dataclass(frozen=True)
@@ -175,6 +197,24 @@ class Instance:
     hour: str | None = None
     places: Places | None = None
     notes: tuple[str, ...] = ()
+
+    def take(self, rows: np.ndarray, count: np.ndarray | None = None) -> "Instance":
+        """The instance of some rows in that order, each a request of its own.
+
+        Args:
+            rows: their indices.
+            count: units in place of theirs.
+        """
+        return replace(
+            self,
+            request_id=np.arange(len(rows)),
+            request=np.arange(len(rows)),
+            count=self.count[rows] if count is None else count,
+            current=self.current[rows],
+            use=self.use[rows],
+            unplaced=self.unplaced[rows],
+            terms=self.terms.take(rows),
+        )
 
     @property
     def rows(self) -> int:

@@ -63,9 +63,18 @@ def solve(
     settings = settings or Settings()
     run = _Run(instance, settings, progress)
     device = runtime.device_name(settings.device)
-    # BLAS threads spin: on a busy machine they make a small factorisation 50 times slower
-    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
+    with computing():
         return run.solve(warm_start, device)
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """64-bit where asked for, and one thread for BLAS.
+
+    Its threads spin: on a busy machine they make a small factorisation 50 times slower.
+    """
+    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 @dataclass
@@ -282,7 +291,7 @@ def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:
     point = begin(problem).point
     m, scaling = problem.regions, problem.scaling
     capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-    capacity[:m] = duals.capacity / scaling.duals(np.ones_like(scaling.use))
+    capacity[:m] = scaling.scaled(duals.capacity)
     on = np.isfinite(problem.budgets)
     point[problem.limit.size :] = np.array([duals.moves, duals.carbon])[on] / scaling.cost
     return resume(problem, point)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxplace.instance import NOWHERE, Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.placement import Assignment
-from jaxplace.problem import Compiled, Duals, Problem
+from jaxplace.problem import Compiled, Duals, Pairs, Problem
 from jaxplace.relax.anneal import Relaxation, reanneal
 from jaxplace.relax.ascent import AbstractAscent, Constraints, respond
 from jaxplace.relax.sampling import sample
@@ -100,7 +100,8 @@ def round_plan(
     """
     stages, fewest = (QUICK_STAGES, QUICK_ROWS) if quick else (STAGES, FEWEST_ROWS)
     problem, instance = compiled.problem, compiled.pairs.instance
-    first, margin = _decide(compiled, relaxation)
+    first, margin = lead(compiled, relaxation.point)
+    margin = margin / relaxation.temperature
     index = _undecided(compiled, first, margin, fewest)
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
@@ -129,7 +130,6 @@ def round_plan(
             rest = np.concatenate(groups[stage + 1 :])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
     core = join(parts, room, purse)
-    _reopen(compiled, relaxation, core, np.concatenate(groups))
     return Rounded(instance, region, core, prices, float(cost @ count))
 
 
@@ -185,7 +185,11 @@ class _Options:
         spread = relaxation.temperature * self.compiled.problem.scaling.cost
         scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
         count = self.compiled.pairs.instance.count[core.row]
-        core.units[:] = _round(asked / (spread * scale)[:, None], count, core, self.seed)
+        asked = asked / (spread * scale)[:, None]
+        share = np.exp(asked.min(1, keepdims=True) - asked)
+        want = share / share.sum(1, keepdims=True) * count[:, None]
+        nearest = np.tile(np.minimum([0, 1], want.shape[1] - 1), (len(want), 1))
+        core.units[:] = systematic(want, core.region, nearest, self.seed)
         return core
 
 
@@ -204,14 +208,12 @@ def _load(compiled: Compiled, row: np.ndarray, region: np.ndarray, count: np.nda
     return np.stack([np.bincount(region[on], u, size) for u in use.T], 1)
 
 
-def _decide(compiled: Compiled, relaxation: Relaxation) -> tuple[np.ndarray, np.ndarray]:
-    """Best option of each problem row (-1: unplaced) and its lead over the next [temperatures]."""
+def lead(compiled: Compiled, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best option of each problem row (-1: unplaced), and its scaled lead over the next per use."""
     problem = compiled.problem
-    duals = Constraints.of(problem).duals(relaxation.point)
-    region, reduced = kernels.best_regions(problem, duals, k=2)
+    region, reduced = kernels.best_regions(problem, Constraints.of(problem).duals(point), k=2)
     first, margin = _lead(region, reduced, problem.rows.unplaced, problem.rows.scale)
-    margin = np.asarray(margin)[: problem.size] / relaxation.temperature
-    return np.asarray(first)[: problem.size], margin
+    return np.asarray(first)[: problem.size], np.asarray(margin)[: problem.size]
 
 
 @jax.jit
@@ -255,75 +257,47 @@ def _core(
 ) -> tuple[Core, np.ndarray]:
     """The core of some problem rows, without units yet; and what each option asks for [c, K]."""
     of = Constraints.of(compiled.problem)
-    region, reduced = _cheapest(compiled.problem, of, relaxation, index, candidates)
-    return _laid_out(compiled, relaxation, index, region, reduced)
+    problem, instance = compiled.problem, compiled.pairs.instance
+    region, reduced = _cheapest(problem, of, relaxation, index, candidates)
+    outside = np.full((len(index), 1), instance.regions, np.int32)
+    region = np.hstack([np.where(np.isfinite(reduced), region, instance.regions), outside])
+    asks = relaxation.point[problem.limit.size :] * problem.scaling.cost
+    core = laid_out(
+        compiled.pairs, compiled.order[index], region, np.isfinite(problem.budgets), asks
+    )
+    prices = _prices(compiled, relaxation)
+    return core, core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
 
 
-def _reopen(compiled: Compiled, relaxation: Relaxation, core: Core, index: np.ndarray) -> None:
-    """Give units that found no place a few regions with free room to go to, for their dearest ones.
+def laid_out(
+    pairs: Pairs, row: np.ndarray, region: np.ndarray, budgets: np.ndarray, asks: np.ndarray
+) -> Core:
+    """A core with these options, without units, room or purse yet.
 
     Args:
-        compiled: the problem.
-        relaxation: its duals.
-        core: changed in place, its options only.
-        index: [c] the core's rows in the problem.
+        pairs: of the instance.
+        row: [c] its rows.
+        region: [c, K] options; m where one is only padding, and for the last one, "unplaced".
+        budgets: [2] bool, which of the fleet budgets are set.
+        asks: [B] their duals [USD].
     """
-    out = np.nonzero(core.units[:, -1])[0]
-    kept = core.region.shape[1] - 1
-    few = min(ESCAPES, kept // 2)
-    if not len(out) or not few:
-        return
-    problem, least = compiled.problem, core.use[out].max(1).min(0)
-    full = np.zeros(len(problem.limit), bool)
-    full[: problem.regions] = (core.free()[:-1] < least).any(1)
-    duals = Constraints.of(problem).duals(relaxation.point)
-    closed = np.where(full[:, None], np.float32(CLOSED), np.asarray(duals.capacity))
-    region, reduced = _best(problem.take(index[out]), duals._replace(capacity=closed), few)
-    again = (region[:, :, None] == core.region[out][:, None]).any(2)
-    reduced = np.where(again, np.inf, reduced)
-    new, _ = _laid_out(compiled, relaxation, index[out], region, reduced)
-    dear = np.where(core.units[out, :-1] > 0, -np.inf, core.cost[out, :-1])
-    column = np.argsort(-dear, axis=1, kind="stable")[:, :few]
-    where = out[:, None], column
-    for name in ("region", "cost", "use", "toll", "guide"):
-        getattr(core, name)[where] = getattr(new, name)[:, :-1]
-
-
-def _laid_out(
-    compiled: Compiled,
-    relaxation: Relaxation,
-    index: np.ndarray,
-    region: np.ndarray,
-    reduced: np.ndarray,
-) -> tuple[Core, np.ndarray]:
-    """A core of some problem rows with these regions as options; and what each asks for [c, K]."""
-    problem, pairs = compiled.problem, compiled.pairs
-    instance = pairs.instance
-    row = compiled.order[index]
-    known = np.isfinite(reduced)
+    instance, column = pairs.instance, row[:, None]
+    known = region < instance.regions
     inside = np.where(known, region, 0)
-    column = row[:, None]
-    outside = np.full((len(row), 1), instance.regions, np.int32)
     cost = np.where(known, pairs.cost(column, inside), np.inf)
-    use = np.where(known[..., None], pairs.use(column, inside), 0.0)
-    on = np.isfinite(problem.budgets)
-    toll = np.where(known[..., None], pairs.budget_use(column, inside), 0.0)[..., on]
-    core = Core(
+    cost[:, -1] = instance.unplaced[row]
+    toll = np.where(known[..., None], pairs.budget_use(column, inside)[..., budgets], 0.0)
+    return Core(
         row=row,
-        region=np.hstack([np.where(known, region, instance.regions), outside]),
-        cost=np.hstack([cost, instance.unplaced[column]]),
-        use=np.concatenate([use, np.zeros_like(use[:, :1])], 1),
-        toll=np.concatenate([toll, np.zeros_like(toll[:, :1])], 1),
-        guide=np.empty(0),
-        units=np.zeros((len(row), region.shape[1] + 1), np.int64),
+        region=region,
+        cost=cost,
+        use=np.where(known[..., None], pairs.use(column, inside), 0.0),
+        toll=toll,
+        guide=cost + toll @ asks,
+        units=np.zeros(region.shape, np.int64),
         room=np.empty(0),
         purse=np.empty(0),
     )
-    size = problem.limit.size
-    core.guide = core.cost + core.toll @ (relaxation.point[size:] * problem.scaling.cost)
-    prices = _prices(compiled, relaxation)
-    asked = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
-    return core, asked
 
 
 def _cheapest(
@@ -374,23 +348,28 @@ def _prices(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
     return np.vstack([prices, np.zeros((1, prices.shape[1]))])
 
 
-def _round(asked: np.ndarray, count: np.ndarray, core: Core, seed: int) -> np.ndarray:
-    """Units [c, K] near the softmin shares of what the options ask, in temperatures.
+def systematic(want: np.ndarray, region: np.ndarray, first: np.ndarray, seed: int) -> np.ndarray:
+    """Whole units [c, K] near the amounts wanted; every row's sum stays.
 
-    Systematic draws: a row's parts below one unit are laid end to end and hit by a comb with
-    teeth one unit apart.  Rows that hesitate between the same two regions follow each other, and
-    their combs are shifted evenly, so that their sums come out within about a unit.
+    A row's parts below one unit are laid end to end and hit by a comb with teeth one unit apart
+    (Madow 1949).  Rows that hesitate between the same two regions follow each other, and their
+    combs are shifted evenly, so that their sums come out within about a unit.
+
+    Args:
+        want: [c, K] amounts; rows sum to whole numbers.
+        region: [c, K] options.
+        first: [c, 2] the two options that a row hesitates between, the likelier first.
+        seed: of the one random offset.
     """
-    share = np.exp(asked.min(1, keepdims=True) - asked)
-    want = share / share.sum(1, keepdims=True) * count[:, None]
+    count = np.rint(want.sum(1)).astype(np.int64)
     whole = np.floor(want + 1e-9).astype(np.int64)
     left = count - whole.sum(1)
     ends = np.cumsum(np.maximum(want - whole, 0.0), 1)
     ends *= (left / np.maximum(ends[:, -1], 1e-300))[:, None]
     ends[:, -1] = left
-    order = np.lexsort(
-        (want[:, 0] / count, core.region[:, min(1, want.shape[1] - 1)], core.region[:, 0])
-    )
+    split = np.take_along_axis(region, first, 1)
+    part = np.take_along_axis(want, first[:, :1], 1)[:, 0] / count
+    order = np.lexsort((part, split[:, -1], split[:, 0]))
     offset = np.empty(len(count))
     offset[order] = (np.random.default_rng(seed).random() + GOLDEN * np.arange(len(count))) % 1.0
     teeth = np.floor(ends + 1.0 - np.maximum(offset, 1e-12)[:, None]).astype(np.int64)

@@ -41,57 +41,48 @@ def _notes(*notes: str) -> None:
 
 def frontier(words: list[str], folder: Path | None) -> int:
     """Solve the hour along a list of latency budgets."""
-    options, whole = config.load("frontier", words, folder)
-    settings, policy = config.settings(options), config.policy(options)
-    runtime.prepare(settings.device)
-    from jaxplace import console
-    from jaxplace.studies import files, tables
-    from jaxplace.studies.frontier import frontier as run
-
-    out = options.out or config.run_folder(whole)
-    target = atomic.check_target(Path(out), marker=files.FRONTIER)
-    with console.Progress() as progress:
-        instance = _instance(options, options.hour, policy, progress)
-        found = run(instance, settings, options.frontier, progress=progress, stage=progress.stage)
-    _notes(*instance.notes, *found.notes)
-    figures = files.save_frontier(
-        found,
-        target,
-        seconds=runtime.process_age_s,
-        extra={"config.yaml": config.as_yaml(whole)},
-    )
-    if options.json:
-        sys.stdout.write(files.to_json(figures))
-    else:
-        tables.show_frontier(found, target)
-    return 0 if found.worst_gap <= settings.gap_target else 1
+    return _study("frontier", words, folder)
 
 
 def audit(words: list[str], folder: Path | None) -> int:
     """Close every region, grid zone or country in turn."""
-    options, whole = config.load("audit", words, folder)
+    return _study("audit", words, folder)
+
+
+def _study(command: str, words: list[str], folder: Path | None) -> int:
+    """Run a study of one hour, save it, and show it."""
+    options, whole = config.load(command, words, folder)
     settings, policy = config.settings(options), config.policy(options)
     runtime.prepare(settings.device)
+    runtime.compile_beside()
     from jaxplace import console
-    from jaxplace.studies import files, tables
-    from jaxplace.studies.audit import audit as run
+    from jaxplace.studies import audit, files, frontier, tables
 
-    out = options.out or config.run_folder(whole)
-    target = atomic.check_target(Path(out), marker=files.AUDIT)
+    save: Any
+    show: Any
+    marker, save, show = {
+        "frontier": (files.FRONTIER, files.save_frontier, tables.show_frontier),
+        "audit": (files.AUDIT, files.save_audit, tables.show_audit),
+    }[command]
+    target = atomic.check_target(Path(options.out or config.run_folder(whole)), marker=marker)
     with console.Progress() as progress:
         instance = _instance(options, options.hour, policy, progress)
-        found = run(instance, settings, options.audit, progress=progress, steps=progress.steps)
-    _notes(*instance.notes)
-    figures = files.save_audit(
-        found,
-        target,
-        seconds=runtime.process_age_s,
-        extra={"config.yaml": config.as_yaml(whole)},
-    )
+        found: Any
+        if command == "frontier":
+            found = frontier.frontier(
+                instance, settings, options.frontier, progress=progress, stage=progress.stage
+            )
+        else:
+            found = audit.audit(
+                instance, settings, options.audit, progress=progress, steps=progress.steps
+            )
+    _notes(*instance.notes, *getattr(found, "notes", ()))
+    extra = {"config.yaml": config.as_yaml(whole)}
+    figures = save(found, target, seconds=runtime.process_age_s, extra=extra)
     if options.json:
         sys.stdout.write(files.to_json(figures))
     else:
-        tables.show_audit(found, target)
+        show(found, target)
     return 0 if found.worst_gap <= settings.gap_target else 1
 
 

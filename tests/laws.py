@@ -8,38 +8,13 @@ import numpy as np
 from jaxplace.instance import NOWHERE, DenseTerms, Instance, Terms
 
 
-ROW_TERMS = (
-    "energy_kwh",
-    "egress_gb",
-    "state_gb",
-    "latency_budget_ms",
-    "origin",
-    "workload",
-    "residency",
-)
 REGION_TERMS = ("price_usd_per_mwh", "carbon_g_per_kwh", "pue", "region_zone")
 CLASS_TERMS = ("energy_factor", "use_factor", "service_ms", "hosted", "rtt_ms", "legal")
 
 
 def with_rows(instance: Instance, index: Any) -> Instance:
     """The instance of some rows in that order, each a request of its own."""
-    index = np.asarray(index, np.int64)
-    terms = instance.terms
-    if isinstance(terms, Terms):
-        terms = replace(terms, **{name: getattr(terms, name)[index] for name in ROW_TERMS})
-    else:
-        factor = None if terms.use_factor is None else terms.use_factor[index]
-        terms = DenseTerms(terms.cost[index], terms.allowed[index], factor)
-    return replace(
-        instance,
-        request_id=np.arange(len(index)),
-        request=np.arange(len(index)),
-        count=instance.count[index],
-        current=instance.current[index],
-        use=instance.use[index],
-        unplaced=instance.unplaced[index],
-        terms=terms,
-    )
+    return instance.take(np.asarray(index, np.int64))
 
 
 def with_regions(instance: Instance, index: Any) -> Instance:

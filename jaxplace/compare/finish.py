@@ -22,12 +22,12 @@ from jaxplace.instance import NOWHERE, Instance
 from jaxplace.placement import Assignment, Duals
 from jaxplace.problem.pairs import Pairs
 from jaxplace.repair import Core, repair
+from jaxplace.rounding import laid_out, systematic
 
 
 RISE = 1e-4  # least rise of a price in the auction, as a share of a mean unit's cost
 ENOUGH, WORTH = 1e-6, 1e-4  # shares of the plan's cost at which repair stops improving
 ESCAPES, SPARE = 2, 0.02  # regions with so much room that are options of every row
-GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
 
 def whole_units(
@@ -53,7 +53,8 @@ def whole_units(
     small = merged.instance
     duals = duals or Duals(np.zeros(small.capacity.shape))
     core, want = _core(small, _by_row(merged.of, fraction), duals, candidates)
-    core.units[:] = _systematic(want, small.count, core.region, seed)
+    most = np.argsort(-want, axis=1, kind="stable")[:, :2]
+    core.units[:] = systematic(want, core.region, most, seed)
     usd = max(float((want * np.where(np.isfinite(core.cost), np.abs(core.cost), 0)).sum()), 1e-300)
     prices = np.vstack([duals.capacity, np.zeros((1, duals.capacity.shape[1]))])
     repair(
@@ -139,45 +140,13 @@ def _idle(instance: Instance, pairs: Pairs, flows: Fraction) -> np.ndarray:
 
 def _filled(instance: Instance, pairs: Pairs, region: np.ndarray, duals: Duals) -> Core:
     """The core of all rows with these options, without units yet; the last one is "unplaced"."""
-    column, policy = np.arange(instance.rows)[:, None], instance.policy
-    known = region < instance.regions
-    inside = np.where(known, region, 0)
-    cost = np.where(known, pairs.cost(column, inside), np.inf)
-    cost[:, -1] = instance.unplaced
-    on = [policy.max_moves is not None, policy.carbon_cap_kg is not None]
-    toll = np.where(known[..., None], pairs.budget_use(column, inside)[..., on], 0.0)
-    purse = np.array([policy.max_moves, policy.carbon_cap_kg], float)[on]
-    return Core(
-        row=np.arange(instance.rows),
-        region=region,
-        cost=cost,
-        use=np.where(known[..., None], pairs.use(column, inside), 0.0),
-        toll=toll,
-        guide=cost + toll @ np.array([duals.moves, duals.carbon])[on],
-        units=np.zeros(region.shape, np.int64),
-        room=np.vstack([instance.capacity, np.full((1, instance.capacity.shape[1]), np.inf)]),
-        purse=purse,
-    )
-
-
-def _systematic(want: np.ndarray, count: np.ndarray, region: np.ndarray, seed: int) -> np.ndarray:
-    """Whole units [n, K] near the amounts wanted; every row's sum is its count.
-
-    Rows that are split between the same regions follow each other with evenly shifted combs, so
-    that their sums come out within about a unit.
-    """
-    given = np.floor(want + 1e-9).astype(np.int64)
-    left = count - given.sum(1)
-    ends = np.cumsum(np.maximum(want - given, 0.0), 1)
-    ends *= (left / np.maximum(ends[:, -1], 1e-300))[:, None]
-    ends[:, -1] = left
-    first = np.argsort(-(want - given), axis=1, kind="stable")[:, :2]
-    split = np.sort(np.take_along_axis(region, first, 1), axis=1)
-    order = np.lexsort((want.max(1) / count, split[:, -1], split[:, 0]))
-    offset = np.empty(len(count))
-    offset[order] = (np.random.default_rng(seed).random() + GOLDEN * np.arange(len(count))) % 1.0
-    teeth = np.floor(ends + 1.0 - np.maximum(offset, 1e-12)[:, None]).astype(np.int64)
-    return given + np.diff(teeth, prepend=0, axis=1)
+    limits = np.array([instance.policy.max_moves, instance.policy.carbon_cap_kg], float)
+    on = np.isfinite(limits)
+    asks = np.array([duals.moves, duals.carbon])[on]
+    core = laid_out(pairs, np.arange(instance.rows), region, on, asks)
+    core.room = np.vstack([instance.capacity, np.full((1, instance.capacity.shape[1]), np.inf)])
+    core.purse = limits[on]
+    return core
 
 
 def with_plan(

@@ -1,16 +1,11 @@
 """Identical rows as one: exact, and what makes a linear program of them smaller."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from jaxplace.instance import DenseTerms, Instance, Terms
+from jaxplace.instance import ROW_TERMS, DenseTerms, Instance
 from jaxplace.placement import Assignment
-
-
-ROW_TERMS = ("energy_kwh", "egress_gb", "state_gb", "latency_budget_ms",
-             "origin", "workload", "residency")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,23 +52,6 @@ def merge(instance: Instance) -> Merged:
         change[1:] |= column[order][1:] != column[order][:-1]
     of = np.empty(n, np.int64)
     of[order] = np.cumsum(change) - 1
-    return _joined(instance, terms, order[change], of)
-
-
-def _joined(instance: Instance, terms: Terms, first: np.ndarray, of: np.ndarray) -> Merged:
-    """The instance of the rows `first`; `lexsort` is stable, so each is the first of its kind."""
-    k = len(first)
-    count = np.bincount(of, instance.count, k).astype(np.int64)
-    small = dataclasses.replace(
-        instance,
-        request_id=np.arange(k),
-        request=np.arange(k),
-        count=count,
-        current=instance.current[first],
-        use=instance.use[first],
-        unplaced=instance.unplaced[first],
-        terms=dataclasses.replace(
-            terms, **{name: getattr(terms, name)[first] for name in ROW_TERMS}
-        ),
-    )
-    return Merged(small, first, of, instance.count)
+    first = order[change]  # `lexsort` is stable: each is the first of its kind
+    count = np.bincount(of, instance.count, len(first)).astype(np.int64)
+    return Merged(instance.take(first, count), first, of, instance.count)

@@ -1,10 +1,10 @@
 """`report.html` of a comparison: tables and pictures on one page, with nothing fetched."""
 
-from importlib import resources
-
 from jaxplace import runtime
 from jaxplace.compare import plots, words
 from jaxplace.compare.judge import Row
+from jaxplace.report.grid import scroll
+from jaxplace.report.page import bullets, page, section
 from jaxplace.report.svg import tag, text
 
 
@@ -13,30 +13,17 @@ WIDE = ".figure{max-width:900px}td,th{white-space:normal}"
 
 def render(rows: list[Row]) -> str:
     """The page."""
-    style = resources.files("jaxplace.report").joinpath("style.css").read_text("utf-8") + WIDE
     body = tag("header", tag("h1", "Methods on the same instances") + tag("p", text(words.NOTE)))
     for k, (_, own) in enumerate(words.by_instance(rows)):
         content = _table(own) + plots.time_to_gap(own) + _remarks(own)
-        body += _section(f"instance-{k}", words.heading(own), content)
+        body += section(f"instance-{k}", words.heading(own), content)
     for name, title, image in (
         ("profile", "Performance profile", plots.profile(rows)),
         ("growth", "Growth", plots.growth(rows)),
     ):
-        body += _section(name, title, image) if image else ""
-    body += _section("settings", "Settings and versions", _settings(rows))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>Comparison</title><style>{style}</style></head><body>"
-        f'<main id="main">{body}</main></body></html>\n'
-    )
-
-
-def _section(name: str, title: str, content: str) -> str:
-    """A part of the page under its own heading."""
-    head = tag("h2", text(title), id=f"{name}-head")
-    return tag("section", head + content, id=name, aria_labelledby=f"{name}-head")
+        body += section(name, title, image) if image else ""
+    body += section("settings", "Settings and versions", _settings(rows))
+    return page("Comparison", body, start="instance-0", style=WIDE, live=False)
 
 
 def _table(rows: list[Row]) -> str:
@@ -47,13 +34,13 @@ def _table(rows: list[Row]) -> str:
         first, *rest = words.cells(row)
         cells = tag("th", text(first), scope="row") + "".join(tag("td", text(v)) for v in rest)
         lines += tag("tr", cells)
-    return tag("div", tag("table", tag("thead", head) + tag("tbody", lines)), class_="scroll")
+    return scroll(tag("table", tag("thead", head) + tag("tbody", lines)), "Methods")
 
 
 def _remarks(rows: list[Row]) -> str:
     """What went wrong, or why there is nothing."""
-    items = "".join(tag("li", text(line)) for line in words.remarks(rows))
-    return tag("h3", "Remarks") + tag("ul", items) if items else ""
+    items = bullets(tuple(words.remarks(rows)))
+    return tag("h3", "Remarks") + items if items else ""
 
 
 def _settings(rows: list[Row]) -> str:

@@ -89,6 +89,10 @@ class Scaling:
         """Capacity duals [m, R] in USD per unit from scaled ones."""
         return scaled * (self.cost / self.use)
 
+    def scaled(self, duals: np.ndarray) -> np.ndarray:
+        """The other way round."""
+        return duals / (self.cost / self.use)
+
 
 @dataclass(frozen=True)
 class Problem:

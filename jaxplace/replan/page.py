@@ -1,10 +1,11 @@
 """`backtest.html`: cost, carbon, moves and unplaced units by hour, one line a rule."""
 
 import math
-from importlib import resources
 
 import pandas as pd
 
+from jaxplace.report.grid import scroll
+from jaxplace.report.page import page, section
 from jaxplace.report.svg import coordinate as c, picture, points, tag, text
 from jaxplace.report.words import number, percent, whole
 
@@ -40,25 +41,12 @@ def render(table: pd.DataFrame, ours: pd.DataFrame) -> str:
         ours: the loop's rows of the history.
     """
     hours = sorted(table["hour"].unique())
-    style = resources.files("jaxplace.report").joinpath("style.css").read_text("utf-8")
     title = f"Backtest, {len(hours)} hours from {hours[0]}"
-    body = _head(title, ours) + _section("sums", "All hours together", _legend() + _sums(table))
+    body = _head(title, ours) + section("sums", "All hours together", _legend() + _sums(table))
     for name, (label, unit) in PANELS.items():
         heading = f"{label} by hour [{unit}]"
-        body += _section(name.replace("_", "-"), heading, _chart(table, hours, name, heading))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{text(title)}</title><style>{style}{STYLE}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
-
-
-def _section(name: str, title: str, content: str) -> str:
-    """A part of the page under its own heading."""
-    head = tag("h2", text(title), id=f"{name}-head")
-    return tag("section", head + content, id=name, aria_labelledby=f"{name}-head")
+        body += section(name.replace("_", "-"), heading, _chart(table, hours, name, heading))
+    return page(title, body, start="sums", style=STYLE, live=False)
 
 
 def _head(title: str, ours: pd.DataFrame) -> str:
@@ -106,9 +94,7 @@ def _sums(table: pd.DataFrame) -> str:
         )
         rows += tag("tr", tag("th", text(name), scope="row") + "".join(tag("td", v) for v in cells))
     whole_table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows))
-    return tag(
-        "div", whole_table, class_="scroll", tabindex="0", role="region", aria_label="Totals"
-    )
+    return scroll(whole_table, "Totals")
 
 
 def _chart(table: pd.DataFrame, hours: list[str], figure: str, title: str) -> str:

@@ -5,23 +5,26 @@ from importlib import resources
 from jaxplace.report.svg import tag, text
 
 
-def page(title: str, main: str, *, start: str) -> str:
+def page(title: str, main: str, *, start: str, style: str = "", live: bool = True) -> str:
     """A whole page.
 
     Args:
         title: shown by the browser.
         main: markup.
         start: id of the section that "skip to the results" leads to.
+        style: the page's own rules, after those of all pages.
+        live: whether it has tables that sort and filter, or a map that can be switched.
     """
-    style, script = _asset("style.css"), _asset("script.js")
+    common = _asset("style.css")
+    script = f"<script>{_asset('script.js')}</script>" if live else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f'<link rel="icon" href="data:,"><title>{text(title)}</title>'
-        f"<style>{style}</style></head><body>"
+        f"<style>{common}{style}</style></head><body>"
         f'<a class="skip" href="#{text(start)}">Skip to the results</a>'
-        f'<main id="main">{main}</main><script>{script}</script></body></html>\n'
+        f'<main id="main">{main}</main>{script}</body></html>\n'
     )
 
 

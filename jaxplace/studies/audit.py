@@ -19,7 +19,7 @@ from jaxplace.placement import Checkpoint, Placement
 from jaxplace.settings import Settings
 from jaxplace.studies.settings import AuditSettings, By
 from jaxplace.studies.variants import closed, terms_of
-from jaxplace.studies.warm import load, on_device, warm_solve
+from jaxplace.studies.warm import load, warm_solve
 
 
 AT_ONCE = 2  # closings solved side by side; the answers do not depend on it
@@ -92,7 +92,7 @@ def audit(
             steps(f"Closing {options.by.value}", done, len(chosen))
         return {options.by.value: name, **row}
 
-    with on_device(), ThreadPoolExecutor(AT_ONCE) as pool:
+    with pipeline.computing(), ThreadPoolExecutor(AT_ONCE) as pool:
         rows = list(pool.map(close, chosen))
     table = pd.DataFrame(rows)
     best = base.certificate.objective_usd

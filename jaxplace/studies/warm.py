@@ -9,23 +9,18 @@ duals.
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
-import jax
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from jaxplace import pipeline
 from jaxplace.certify import certify, lower_bound
 from jaxplace.evaluate import use
-from jaxplace.instance import NOWHERE, Instance, Terms
-from jaxplace.kernels import api as kernels
+from jaxplace.instance import Instance, Terms
 from jaxplace.placement import Assignment, Checkpoint, Duals, Placement
 from jaxplace.problem import compile_instance
 from jaxplace.relax.anneal import begin
-from jaxplace.relax.ascent import Constraints
+from jaxplace.rounding import lead
 from jaxplace.settings import Settings
 from jaxplace.status import Status
 
@@ -36,16 +31,6 @@ SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
 SAME = 1.05  # an earlier plan whose gap grew by no more than this has nothing to gain
 Watch = Callable[[Checkpoint], None]
-BY_ROW = (  # fields of `Terms` that have a value per row
-    "energy_kwh",
-    "egress_gb",
-    "state_gb",
-    "latency_budget_ms",
-    "origin",
-    "workload",
-    "residency",
-    "client_rtt_ms",
-)
 
 
 def warm_solve(
@@ -127,7 +112,7 @@ def touch_up(
     row, region, count = plan.row[held], plan.region[held], plan.count[held]
     left = np.maximum(instance.capacity - load(instance, row, region, count), 0.0)
     chosen = np.flatnonzero(free)
-    part = some_rows(instance, chosen, left)
+    part = dataclasses.replace(instance.take(chosen), capacity=left)
     size = abs(lower_bound(part, Duals(previous.duals.capacity)).servable_usd)
     proof = previous.certificate
     whole = abs(proof.objective_usd - proof.unservable_usd)
@@ -159,25 +144,6 @@ def touch_up(
     )
 
 
-def some_rows(instance: Instance, rows: np.ndarray, capacity: np.ndarray) -> Instance:
-    """The instance of some rows, each a request of its own, over other capacities."""
-    terms = instance.terms
-    assert isinstance(terms, Terms)
-    given = {name: getattr(terms, name) for name in BY_ROW}
-    picked: dict[str, Any] = {n: None if v is None else v[rows] for n, v in given.items()}
-    return dataclasses.replace(
-        instance,
-        request_id=np.arange(len(rows)),
-        request=np.arange(len(rows)),
-        count=instance.count[rows],
-        current=instance.current[rows],
-        use=instance.use[rows],
-        capacity=capacity,
-        unplaced=instance.unplaced[rows],
-        terms=dataclasses.replace(terms, **picked),
-    )
-
-
 def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
     """[m, R] what flows take; unplaced ones take nothing."""
     on = region >= 0
@@ -191,35 +157,27 @@ def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndar
 
 def _in_doubt(instance: Instance, previous: Placement) -> np.ndarray:
     """[n] bool: rows that are not at their best option, and those whose best leads least."""
-    option, lead = _best(instance, previous.duals.capacity)
+    option, ahead = _best(instance, previous.duals.capacity)
     plan = previous.assignment
     misplaced = np.zeros(instance.rows, bool)
     misplaced[plan.row[plan.region != option[plan.row]]] = True
-    lead[misplaced] = -1.0
-    misplaced[np.argsort(lead, kind="stable")[:FREE_ROWS]] = True
+    ahead[misplaced] = -1.0
+    misplaced[np.argsort(ahead, kind="stable")[:FREE_ROWS]] = True
     return misplaced
 
 
 def _best(instance: Instance, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best option of each row at the duals (-1: unplaced), and its lead over the next, per use."""
-    with on_device():
+    with pipeline.computing():
         compiled = compile_instance(instance)
         problem = compiled.problem
         point = begin(problem).point
         capacity = point[: problem.limit.size].reshape(problem.limit.shape)
-        capacity[: problem.regions] = duals / problem.scaling.duals(
-            np.ones_like(problem.scaling.use)
-        )
-        region, reduced = kernels.best_regions(problem, Constraints.of(problem).duals(point), k=2)
-    n = problem.size
-    values = np.c_[np.asarray(reduced)[:n], np.asarray(problem.rows.unplaced)[:n]]
-    names = np.c_[np.asarray(region)[:n], np.full(n, NOWHERE)]
-    order = np.argsort(values, axis=1, kind="stable")[:, :2]
-    first, second = np.take_along_axis(values, order, 1).astype(np.float64).T
-    option, lead = np.empty(n, np.int64), np.empty(n)
-    option[compiled.order] = np.take_along_axis(names, order[:, :1], 1)[:, 0]
-    lead[compiled.order] = (second - first) / np.asarray(problem.rows.scale, np.float64)[:n]
-    return option, lead
+        capacity[: problem.regions] = problem.scaling.scaled(duals)
+        found, ahead = lead(compiled, point)
+    option, margin = np.empty(problem.size, np.int64), np.empty(problem.size)
+    option[compiled.order], margin[compiled.order] = found, ahead
+    return option, margin
 
 
 def cheapest(instance: Instance, settings: Settings) -> Placement:
@@ -247,10 +205,3 @@ def cheapest(instance: Instance, settings: Settings) -> Placement:
         device=runtime.device_name(settings.device),
         versions=runtime.versions(),
     )
-
-
-@contextmanager
-def on_device() -> Iterator[None]:
-    """As `solve` computes: 64-bit where asked for, and one BLAS thread, which is quicker."""
-    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
-        yield
