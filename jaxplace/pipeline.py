@@ -35,7 +35,8 @@ ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
-CONTENT, CONTENT_COARSE = 0.5, 0.9  # of the gap asked for: where the search ends, few rows or many
+CONTENT = 0.5  # of the gap asked for: where the search ends
+SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
 SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
@@ -118,7 +119,7 @@ class _Run:
             if rounded.core.kept() and rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
-            content = CONTENT_COARSE if rounded.coarse else CONTENT
+            content = SOON if rounded.coarse or attempt == QUICK else CONTENT
             if self.plan - self.bound(compiled, state) <= content * goal * abs(self.plan):
                 break
             if self.late():
@@ -214,7 +215,7 @@ class _Run:
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
             enough=ENOUGH * goal * scale,
-            worth=(CONTENT_COARSE if rounded.coarse else CONTENT) / 2 * goal * scale,
+            worth=(SOON if rounded.coarse else CONTENT) / 2 * goal * scale,
             retries=0 if attempt == QUICK else RETRIES,
         )
         return rounded

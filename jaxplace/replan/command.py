@@ -3,12 +3,13 @@
 import gc
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from jaxplace import console, output
+from jaxplace import console, output, pipeline
 from jaxplace.instance import Policy
 from jaxplace.replan import backtest, metrics
 from jaxplace.replan.hours import listed
@@ -57,14 +58,21 @@ def run(
             progress=progress if len(hours) == 1 else None,
             extra=extra,
         )
-        rivals = backtest.Rivals(tables, settings, policy, options.replan) if compare else None
-        for k, outcome in enumerate(loop.run(hours), 1):
-            _tell(outcome, options.json)
-            if rivals is not None:
-                rivals.plan(outcome.hour)
-            if len(hours) > 1:
-                progress.steps(f"Planned {outcome.hour}", k, len(hours))
-            outcomes.append(Outcome(outcome.hour, outcome.row, None, outcome.folder, outcome.done))
+        rivals = None
+        if compare:  # beside the loop, from tables of their own: they know nothing of each other
+            rivals = backtest.Rivals(Tables(scenario), settings, policy, options.replan)
+        with pipeline.computing(), ThreadPoolExecutor(1) as beside:
+            waiting: list[Future[None]] = []
+            for k, outcome in enumerate(loop.run(hours), 1):
+                _tell(outcome, options.json)
+                if rivals is not None:
+                    waiting.append(beside.submit(rivals.plan, outcome.hour))
+                if len(hours) > 1:
+                    progress.steps(f"Planned {outcome.hour}", k, len(hours))
+                kept = Outcome(outcome.hour, outcome.row, None, outcome.folder, outcome.done)
+                outcomes.append(kept)
+            for plan in waiting:
+                plan.result()
         if not options.json:
             _show(outcomes, state.folder)
         if rivals is not None:
