@@ -104,39 +104,63 @@ def round_plan(
     first, margin = lead(compiled, relaxation.point)
     margin = margin / relaxation.temperature
     near = _nearest(problem, margin, fewest)
+    index = np.nonzero(near)[0]
+    kept = min(_wanted(problem, relaxation, index, candidates), instance.regions)
+    options = _Options(compiled, kept, seed)
+    prices = _prices(compiled, relaxation)
+    hair = RISE * relaxation.temperature * problem.scaling.cost
+    budgets = np.isfinite(problem.budgets)
+    left = _under_the_sky(instance.capacity), problem.budgets[budgets]
+    parts = []
+    largest, *smaller = _by_size(problem, index, stages)
+    if smaller:  # near what the relaxed plan has of them; all others make room
+        part, asked = options.round(relaxation, largest)
+        part.room = np.minimum(left[0], asked + part.use.max((0, 1)))
+        clear_overloads(part, prices, rise=hair)
+        parts, left = [part], _less(left, part)
+
     beside = np.nonzero((margin <= WINDOW) & ~near)[0]
     if len(beside):  # too many for a core, but not to be decided all alike
         first = first.copy()
         first[beside] = _drawn(problem, relaxation, beside, seed)
-    index = _undecided(compiled, first, margin, near)
+    index = _undecided(compiled, first, margin, near, left[0][:-1])
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
     decided = _others(compiled.order[index], instance.rows)
     where, count = region[decided], instance.count[decided]
     on = where >= 0
-    room = instance.capacity - _load(compiled, decided, where, count)
-    room = np.vstack([room, np.full((1, room.shape[1]), np.inf)])
-    budgets = np.isfinite(problem.budgets)
+    load = _load(compiled, decided, where, count)
     toll = compiled.pairs.budget_use(decided, where) * (on * count)[:, None]
-    purse = (problem.budgets - toll.sum(0))[budgets]
+    toll = toll.sum(0)[budgets]
+    room = _under_the_sky(instance.capacity - load)
+    left = left[0] - np.vstack([load, np.zeros(load.shape[1])]), left[1] - toll
     cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
 
-    kept = min(_wanted(problem, relaxation, index, candidates), instance.regions)
-    options = _Options(compiled, kept, seed)
-    prices = _prices(compiled, relaxation)
-    parts, left = [], (room, purse)
-    for stage, group in enumerate(groups := _by_size(problem, index, stages)):
-        part = options.round(relaxation, group)
-        part.room = left[0]
-        hair = relaxation.temperature * problem.scaling.cost
-        clear_overloads(part, _prices(compiled, relaxation), rise=RISE * hair)
-        parts.append(part)
-        left = part.free(), left[1] - np.tensordot(part.units, part.toll, 2)
-        if stage + 1 < len(groups):
-            rest = np.concatenate(groups[stage + 1 :])
+    if parts:
+        index = np.setdiff1d(index, largest)
+    groups = _by_size(problem, index, max(stages - len(parts), 1))
+    for stage, group in enumerate(groups):
+        if parts:
+            rest = np.concatenate(groups[stage:])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
-    core = join(parts, room, purse)
+        part, _ = options.round(relaxation, group)
+        part.room = left[0]
+        clear_overloads(part, _prices(compiled, relaxation), rise=hair)
+        parts.append(part)
+        left = _less(left, part)
+    core = join(parts, room, problem.budgets[budgets] - toll)
     return Rounded(instance, region, core, prices, float(cost @ count))
+
+
+def _under_the_sky(room: np.ndarray) -> np.ndarray:
+    """[m + 1, R] room of regions, and of the unplaced option, which is never full."""
+    return np.vstack([room, np.full((1, room.shape[1]), np.inf)])
+
+
+def _less(left: tuple[np.ndarray, np.ndarray], part: Core) -> tuple[np.ndarray, np.ndarray]:
+    """Room [m + 1, R] and budgets [B] without what a core takes."""
+    part.room = left[0]
+    return part.free(), left[1] - np.tensordot(part.units, part.toll, 2)
 
 
 def _by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
@@ -185,8 +209,8 @@ class _Options:
     candidates: int
     seed: int
 
-    def round(self, relaxation: Relaxation, index: np.ndarray) -> Core:
-        """A core of some rows."""
+    def round(self, relaxation: Relaxation, index: np.ndarray) -> tuple[Core, np.ndarray]:
+        """A core of some rows, and what the relaxed plan takes for them [m + 1, R]."""
         core, asked = _core(self.compiled, relaxation, index, self.candidates)
         spread = relaxation.temperature * self.compiled.problem.scaling.cost
         scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
@@ -196,7 +220,12 @@ class _Options:
         want = share / share.sum(1, keepdims=True) * count[:, None]
         nearest = np.tile(np.minimum([0, 1], want.shape[1] - 1), (len(want), 1))
         core.units[:] = systematic(want, core.region, nearest, self.seed)
-        return core
+        size = self.compiled.pairs.instance.regions + 1
+        asked = [
+            np.bincount(core.region.ravel(), (want * u).ravel(), size)
+            for u in np.moveaxis(core.use, 2, 0)
+        ]
+        return core, np.stack(asked, 1)
 
 
 def _others(rows: np.ndarray, size: int) -> np.ndarray:
@@ -267,20 +296,24 @@ def _drawn(problem: Problem, relaxation: Relaxation, index: np.ndarray, seed: in
 
 
 def _undecided(
-    compiled: Compiled, first: np.ndarray, margin: np.ndarray, near: np.ndarray
+    compiled: Compiled,
+    first: np.ndarray,
+    margin: np.ndarray,
+    near: np.ndarray,
+    room: np.ndarray,
 ) -> np.ndarray:
-    """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
+    """Problem rows of the core: those near a tie, and others that overload a region [m, R]."""
     instance, near = compiled.pairs.instance, near.copy()
     rest = np.nonzero(~near & (first >= 0))[0]
     row, region = compiled.order[rest], first[rest]
     load = _load(compiled, row, region, instance.count[row])
-    full = np.asarray((load > instance.capacity).any(axis=1))
+    full = np.asarray((load > room).any(axis=1))
     if full.any():  # the most certain rows stay, as far as they fit
         held = rest[full[region]]
         held = held[np.lexsort((-margin[held], first[held]))]
         row, region = compiled.order[held], first[held]
         use = compiled.pairs.use(row, region) * instance.count[row, None]
-        over = (prefix(region, use) + use > instance.capacity[region]).any(1)
+        over = (prefix(region, use) + use > room[region]).any(1)
         near[held[over]] = True
     return np.nonzero(near)[0]
 
