@@ -20,7 +20,7 @@ from jaxplace.repair.core import Core, join, prefix
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
-DRAWN_FROM = 8  # options of a row near a tie that is in no core
+LIKELY = 8  # options of a row that the relaxed plan may spread it over
 RISE = 0.3  # of a temperature: least rise of a price in the auctions between
 SETTLE_ROWS = 32_768  # that the duals settle on again while it is hot
 STEPS = 10  # of the ascent at one temperature
@@ -123,7 +123,8 @@ def round_plan(
     if len(beside):  # too many for a core, but not to be decided all alike
         first = first.copy()
         first[beside] = _drawn(problem, relaxation, beside, seed)
-    index = _undecided(compiled, first, margin, near, left[0][:-1])
+    spared = _asked(compiled, relaxation, np.concatenate(smaller)) if smaller else 0.0
+    index = _undecided(compiled, first, margin, near, left[0][:-1] - spared)
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
     decided = _others(compiled.order[index], instance.rows)
@@ -280,19 +281,34 @@ def _nearest(problem: Problem, margin: np.ndarray, fewest: int) -> np.ndarray:
     return near
 
 
-def _drawn(problem: Problem, relaxation: Relaxation, index: np.ndarray, seed: int) -> np.ndarray:
-    """An option of each of some rows (-1: unplaced), all its units there, as often as its share."""
+def _shares(
+    problem: Problem, relaxation: Relaxation, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A few likely options [c, K] of some rows (-1: unplaced), and the relaxed plan's shares."""
     part, duals = problem.take(index), Constraints.of(problem).duals(relaxation.point)
-    region, reduced = _best(part, duals, min(DRAWN_FROM, problem.regions))
+    region, reduced = _best(part, duals, min(LIKELY, problem.regions))
     rows = part.rows
     out, scale = (np.asarray(values)[: part.size, None] for values in (rows.unplaced, rows.scale))
     region = np.hstack([region, np.full((len(index), 1), NOWHERE)])
     asked = np.hstack([reduced, out]) / (relaxation.temperature * scale)
     share = np.exp(asked.min(1, keepdims=True) - asked, dtype=np.float64)
-    share /= share.sum(1, keepdims=True)
+    return region, share / share.sum(1, keepdims=True)
+
+
+def _drawn(problem: Problem, relaxation: Relaxation, index: np.ndarray, seed: int) -> np.ndarray:
+    """An option of each of some rows (-1: unplaced), all its units there, as often as its share."""
+    region, share = _shares(problem, relaxation, index)
     likely = np.tile(np.minimum([0, 1], problem.regions), (len(index), 1))
     drawn = systematic(share, region, likely, seed).argmax(1)
     return np.take_along_axis(region, drawn[:, None], 1)[:, 0]
+
+
+def _asked(compiled: Compiled, relaxation: Relaxation, index: np.ndarray) -> np.ndarray:
+    """[m, R] what the relaxed plan takes for some rows."""
+    region, share = _shares(compiled.problem, relaxation, index)
+    row = np.repeat(compiled.order[index], region.shape[1])
+    units = share.ravel() * compiled.pairs.instance.count[row]
+    return _load(compiled, row, region.ravel(), units)
 
 
 def _undecided(
