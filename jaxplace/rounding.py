@@ -28,6 +28,7 @@ SETTLED = 2e-5  # of the bound: what the value may still rise by
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
+HELP = 2.0  # times the room that units which are left out lack: what may move for them
 CLOSED = 1e25  # a dual that nobody pays
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider
@@ -125,17 +126,8 @@ def round_plan(
         first[beside] = _drawn(problem, relaxation, beside, seed)
     spared = _asked(compiled, relaxation, np.concatenate(smaller)) if smaller else 0.0
     index = _undecided(compiled, first, margin, near, left[0][:-1] - spared)
-    region = np.empty(instance.rows, np.int32)
-    region[compiled.order] = first
-    decided = _others(compiled.order[index], instance.rows)
-    where, count = region[decided], instance.count[decided]
-    on = where >= 0
-    load = _load(compiled, decided, where, count)
-    toll = compiled.pairs.budget_use(decided, where) * (on * count)[:, None]
-    toll = toll.sum(0)[budgets]
-    room = _under_the_sky(instance.capacity - load)
-    left = left[0] - np.vstack([load, np.zeros(load.shape[1])]), left[1] - toll
-    cost = np.where(on, compiled.pairs.cost(decided, where), instance.unplaced[decided])
+    load, toll, cost = _fixed(compiled, first, ~_among(index, problem))
+    left = left[0] - _padded(load), left[1] - toll[budgets]
 
     if parts:
         index = np.setdiff1d(index, largest)
@@ -149,13 +141,75 @@ def round_plan(
         clear_overloads(part, _prices(compiled, relaxation), rise=hair)
         parts.append(part)
         left = _less(left, part)
-    core = join(parts, room, problem.budgets[budgets] - toll)
-    return Rounded(instance, region, core, prices, float(cost @ count))
+    core = [largest, *groups] if smaller else groups
+    helpers = _helpers(compiled, first, margin, np.concatenate(core), parts)
+    if len(helpers):
+        fewer = _fixed(compiled, first, _among(helpers, problem))
+        load, toll, cost = load - fewer[0], toll - fewer[1], cost - fewer[2]
+        part, _ = options.round(relaxation, helpers)
+        part.room = left[0] + _padded(fewer[0])
+        clear_overloads(part, _prices(compiled, relaxation), rise=hair)
+        parts.append(part)
+    region = np.empty(instance.rows, np.int32)
+    region[compiled.order] = first
+    room, purse = _under_the_sky(instance.capacity - load), (problem.budgets - toll)[budgets]
+    return Rounded(instance, region, join(parts, room, purse), prices, cost)
+
+
+def _among(index: np.ndarray, problem: Problem) -> np.ndarray:
+    """[n] bool: the problem rows that are in `index`."""
+    among = np.zeros(problem.size, bool)
+    among[index] = True
+    return among
+
+
+def _fixed(
+    compiled: Compiled, first: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Load [m, R], use of the budgets [2] and cost [USD] of some rows at their first options."""
+    instance, pairs = compiled.pairs.instance, compiled.pairs
+    row, where = compiled.order[rows], first[rows]
+    count, on = instance.count[row], where >= 0
+    cost = np.where(on, pairs.cost(row, where), instance.unplaced[row])
+    toll = pairs.budget_use(row, where) * (on * count)[:, None]
+    return _load(compiled, row, where, count), toll.sum(0), float(cost @ count)
+
+
+def _helpers(
+    compiled: Compiled,
+    first: np.ndarray,
+    margin: np.ndarray,
+    core: np.ndarray,
+    parts: list[Core],
+) -> np.ndarray:
+    """Decided rows that could make room for units that are left out, those that mind least.
+
+    A few large units may share their only regions with rows that are all decided.
+    """
+    need = np.zeros((len(parts[0].room), parts[0].use.shape[2]))
+    for part in parts:
+        out = np.nonzero(part.units[:, -1])[0]
+        for k in range(part.cost.shape[1] - 1):
+            wanted = out[np.isfinite(part.cost[out, k])]
+            np.add.at(need, part.region[wanted, k], part.use[wanted, k] * part.units[wanted, -1:])
+    open_to = np.asarray((need > 0).any(axis=1))[:-1]
+    rest = np.nonzero(~_among(core, compiled.problem) & (first >= 0))[0]
+    rest = rest[open_to[first[rest]]]
+    rest = rest[np.lexsort((margin[rest], first[rest]))]
+    row, there = compiled.order[rest], first[rest]
+    use = compiled.pairs.use(row, there) * compiled.pairs.instance.count[row, None]
+    helps = (prefix(there, use) < HELP * need[there]).any(1)
+    return np.sort(rest[helps])
 
 
 def _under_the_sky(room: np.ndarray) -> np.ndarray:
     """[m + 1, R] room of regions, and of the unplaced option, which is never full."""
     return np.vstack([room, np.full((1, room.shape[1]), np.inf)])
+
+
+def _padded(load: np.ndarray) -> np.ndarray:
+    """[m + 1, R] load, nothing at the unplaced option."""
+    return np.vstack([load, np.zeros((1, load.shape[1]))])
 
 
 def _less(left: tuple[np.ndarray, np.ndarray], part: Core) -> tuple[np.ndarray, np.ndarray]:
