@@ -31,7 +31,8 @@ ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has
 HELP = 2.0  # times the room that units which are left out lack: what may move for them
 CLOSED = 1e25  # a dual that nobody pays
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
-COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider
+COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider,
+FEW = 1 / 16  # and one with fewer of the rows than this is none
 QUICK_STAGES, QUICK_ROWS = 1, 8192  # of a plan that need only be good enough at once
 GOLDEN = 0.6180339887498949  # spreads draws evenly whatever their number (Weyl sequence)
 
@@ -115,8 +116,12 @@ def round_plan(
     parts = []
     largest, *smaller = _by_size(problem, index, stages)
     if smaller:  # near what the relaxed plan has of them; all others make room
-        part, asked = options.round(relaxation, largest)
-        part.room = np.minimum(left[0], asked + part.use.max((0, 1)))
+        part, asks, taken = options.round(relaxation, largest)
+        drawn, part.room = part.units.copy(), np.minimum(left[0], taken + part.use.max((0, 1)))
+        clear_overloads(part, prices, rise=hair)
+        asks = np.where(np.isfinite(asks), asks, 0.0)
+        far = ((part.units - drawn) * asks > WINDOW).any(1)  # dearer than that others make room
+        part.units[far], part.room = drawn[far], left[0]
         clear_overloads(part, prices, rise=hair)
         parts, left = [part], _less(left, part)
 
@@ -132,11 +137,13 @@ def round_plan(
     if parts:
         index = np.setdiff1d(index, largest)
     groups = _by_size(problem, index, max(stages - len(parts), 1))
+    if len(groups) > 1 and len(index) > COARSE_ROWS and len(groups[0]) < FEW * len(index):
+        groups = [np.concatenate(groups[:2]), *groups[2:]]  # too few to settle the duals for
     for stage, group in enumerate(groups):
         if parts:
             rest = np.concatenate(groups[stage:])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
-        part, _ = options.round(relaxation, group)
+        part, *_ = options.round(relaxation, group)
         part.room = left[0]
         clear_overloads(part, _prices(compiled, relaxation), rise=hair)
         parts.append(part)
@@ -146,7 +153,7 @@ def round_plan(
     if len(helpers):
         fewer = _fixed(compiled, first, _among(helpers, problem))
         load, toll, cost = load - fewer[0], toll - fewer[1], cost - fewer[2]
-        part, _ = options.round(relaxation, helpers)
+        part, *_ = options.round(relaxation, helpers)
         part.room = left[0] + _padded(fewer[0])
         clear_overloads(part, _prices(compiled, relaxation), rise=hair)
         parts.append(part)
@@ -264,23 +271,30 @@ class _Options:
     candidates: int
     seed: int
 
-    def round(self, relaxation: Relaxation, index: np.ndarray) -> tuple[Core, np.ndarray]:
-        """A core of some rows, and what the relaxed plan takes for them [m + 1, R]."""
-        core, asked = _core(self.compiled, relaxation, index, self.candidates)
+    def round(
+        self, relaxation: Relaxation, index: np.ndarray
+    ) -> tuple[Core, np.ndarray, np.ndarray]:
+        """A core of some rows.
+
+        Beside it what each option asks above the best [c, K], in temperatures; and what the
+        relaxed plan takes for the rows [m + 1, R].
+        """
+        core, asks = _core(self.compiled, relaxation, index, self.candidates)
         spread = relaxation.temperature * self.compiled.problem.scaling.cost
         scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
         count = self.compiled.pairs.instance.count[core.row]
-        asked = asked / (spread * scale)[:, None]
-        share = np.exp(asked.min(1, keepdims=True) - asked)
+        asks = asks / (spread * scale)[:, None]
+        asks -= asks.min(1, keepdims=True)
+        share = np.exp(-asks)
         want = share / share.sum(1, keepdims=True) * count[:, None]
         nearest = np.tile(np.minimum([0, 1], want.shape[1] - 1), (len(want), 1))
         core.units[:] = systematic(want, core.region, nearest, self.seed)
         size = self.compiled.pairs.instance.regions + 1
-        asked = [
+        taken = [
             np.bincount(core.region.ravel(), (want * u).ravel(), size)
             for u in np.moveaxis(core.use, 2, 0)
         ]
-        return core, np.stack(asked, 1)
+        return core, asks, np.stack(taken, 1)
 
 
 def _others(rows: np.ndarray, size: int) -> np.ndarray:

@@ -252,6 +252,7 @@ def _settle(
             span=SPAN,
         )
         height += its.height(now.response, now.point)  # if the other rows stay where they are
+        del part  # the next one would have no room beside it
         response = respond(problem, of, now.point, state.temperature)
         violation, expected = of.violation(response, now.point), now.violation / share
         state = _note(problem, of, state, replace(now, response=response, violation=violation))
