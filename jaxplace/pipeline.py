@@ -108,6 +108,7 @@ class _Run:
                 assignment, self.plan = warm_start.assignment, kept - penalty
         status, known = Status.stalled, state
         attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
+        before = np.inf  # cost of the plan before the attempt
         for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
@@ -120,11 +121,16 @@ class _Run:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
             content = SOON if rounded.coarse or attempt == QUICK else CONTENT
-            if self.plan - self.bound(compiled, state) <= content * goal * abs(self.plan):
+            missing = self.plan - self.bound(compiled, state) - content * goal * abs(self.plan)
+            if missing <= 0:
                 break
             if self.late():
                 status = Status.time_limit
                 break
+            left = attempts - 1 - attempt
+            if instance.rows > FEW_ROWS and (before - self.plan) * left < missing:
+                break  # at this pace the last attempt would miss it too
+            before = self.plan
             if attempt == QUICK:  # cold duals that are wrong are hard to mend: begin anew
                 known, state = state, replace(begin(compiled.problem), steps=state.steps)
         with self.clock("certify"):

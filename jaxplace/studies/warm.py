@@ -29,7 +29,8 @@ FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
 MOST_FREE = 0.5  # of all rows; if more are in doubt, all are solved
 SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
-SAME = 1.05  # an earlier plan whose gap grew by no more than this has nothing to gain
+CONTENT = 0.5  # of the gap asked for: an earlier plan this good is kept, as a search would end
+STUCK = 0.5  # of what is missing: if the rows solved anew miss so much of it, all rows would
 Watch = Callable[[Checkpoint], None]
 
 
@@ -52,23 +53,31 @@ def warm_solve(
     started = time.perf_counter()
     kept = as_it_was(instance, previous, started)
     goal = settings.gap_target
-    if kept.certificate.gap <= min(goal, previous.certificate.gap * SAME):
+    if kept.certificate.gap <= CONTENT * goal:
         return kept
-    found = touch_up(instance, settings, previous, progress) if _splits(instance) else None
-    if found is None or found.certificate.gap > goal:
+    found, missing = None, 0.0
+    if _splits(instance):
+        found, missing = touch_up(instance, settings, previous, progress)
+        found = found and with_bound_of(found, kept)
+    # where the rows solved anew miss it by themselves, solving all rows would miss it as well
+    stuck = found is not None and missing > STUCK * missing_usd(found)
+    if found is None or (found.certificate.gap > goal and not stuck):
         found = pipeline.solve(instance, settings, warm_start=previous, progress=progress)
+        found = with_bound_of(found, kept)
     cheaper = kept.certificate.objective_usd < found.certificate.objective_usd
     if kept.certificate.feasible and cheaper:
-        proof = certify(instance, kept.assignment, found.duals)
-        better = proof.gap < kept.certificate.gap
-        duals = found.duals if better else kept.duals
-        kept = dataclasses.replace(
-            kept, duals=duals, certificate=proof if better else kept.certificate
-        )
-        found = kept
+        found = with_bound_of(kept, found)
     spent = {"total": time.perf_counter() - started}
     status = Status.converged if found.certificate.gap <= goal else found.status
     return dataclasses.replace(found, timings_s=spent, status=status)
+
+
+def with_bound_of(plan: Placement, other: Placement) -> Placement:
+    """A plan with the better of two placements' duals, both of the same instance."""
+    if other.certificate.lower_bound_usd <= plan.certificate.lower_bound_usd:
+        return plan
+    proof = certify(plan.instance, plan.assignment, other.duals)
+    return dataclasses.replace(plan, duals=other.duals, certificate=proof)
 
 
 def _splits(instance: Instance) -> bool:
@@ -102,12 +111,15 @@ def as_it_was(instance: Instance, previous: Placement, started: float) -> Placem
 
 def touch_up(
     instance: Instance, settings: Settings, previous: Placement, progress: Watch | None
-) -> Placement | None:
-    """The rows in doubt solved anew, the others held; None if too many are in doubt."""
+) -> tuple[Placement | None, float]:
+    """The rows in doubt solved anew, the others held; None if too many are in doubt.
+
+    And what those rows by themselves cost above their bound [USD].
+    """
     plan = previous.assignment
     free = _in_doubt(instance, previous)
     if free.sum() > MOST_FREE * instance.rows:
-        return None
+        return None, 0.0
     held = ~free[plan.row]
     row, region, count = plan.row[held], plan.region[held], plan.count[held]
     left = np.maximum(instance.capacity - load(instance, row, region, count), 0.0)
@@ -134,7 +146,7 @@ def touch_up(
     counts = np.concatenate([count, new.count])
     order = np.lexsort((regions, rows))
     assignment = Assignment(rows[order], regions[order], counts[order])
-    return dataclasses.replace(
+    found = dataclasses.replace(
         solved,
         instance=instance,
         assignment=assignment,
@@ -142,6 +154,26 @@ def touch_up(
         baselines={},
         trace=(),
     )
+    return found, missing_usd(solved)
+
+
+def with_plan_of(plan: Placement, other: Placement) -> Placement:
+    """A placement with another one's plan where that is cheaper and the instance allows it."""
+    if other.certificate.objective_usd >= plan.certificate.objective_usd:
+        return plan
+    proof = certify(plan.instance, other.assignment, plan.duals)
+    cheaper = proof.feasible and proof.objective_usd < plan.certificate.objective_usd
+    return (
+        dataclasses.replace(plan, assignment=other.assignment, certificate=proof)
+        if cheaper
+        else plan
+    )
+
+
+def missing_usd(plan: Placement) -> float:
+    """What a plan costs above its bound [USD]."""
+    proof = plan.certificate
+    return proof.objective_usd - proof.lower_bound_usd
 
 
 def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
