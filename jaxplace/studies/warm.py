@@ -26,11 +26,10 @@ from jaxplace.status import Status
 
 
 FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
-MOST_FREE = 0.5  # of all rows; if more are in doubt, all are solved
+MOST_FREE = 0.15  # of all rows, beyond twice as many: more would cost as much as solving all
 SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
 CONTENT = 0.5  # of the gap asked for: an earlier plan this good is kept, as a search would end
-STUCK = 0.5  # of what is missing: if the rows solved anew miss so much of it, all rows would
 Watch = Callable[[Checkpoint], None]
 
 
@@ -55,13 +54,10 @@ def warm_solve(
     goal = settings.gap_target
     if kept.certificate.gap <= CONTENT * goal:
         return kept
-    found, missing = None, 0.0
-    if _splits(instance):
-        found, missing = touch_up(instance, settings, previous, progress)
-        found = found and with_bound_of(found, kept)
-    # where the rows solved anew miss it by themselves, solving all rows would miss it as well
-    stuck = found is not None and missing > STUCK * missing_usd(found)
-    if found is None or (found.certificate.gap > goal and not stuck):
+    found = touch_up(instance, settings, previous, progress) if _splits(instance) else None
+    if found is not None:
+        found = with_bound_of(found, kept)
+    if found is None or found.certificate.gap > goal:
         found = pipeline.solve(instance, settings, warm_start=previous, progress=progress)
         found = with_bound_of(found, kept)
     cheaper = kept.certificate.objective_usd < found.certificate.objective_usd
@@ -111,15 +107,12 @@ def as_it_was(instance: Instance, previous: Placement, started: float) -> Placem
 
 def touch_up(
     instance: Instance, settings: Settings, previous: Placement, progress: Watch | None
-) -> tuple[Placement | None, float]:
-    """The rows in doubt solved anew, the others held; None if too many are in doubt.
-
-    And what those rows by themselves cost above their bound [USD].
-    """
+) -> Placement | None:
+    """The rows in doubt solved anew, the others held; None if too many are in doubt."""
     plan = previous.assignment
     free = _in_doubt(instance, previous)
-    if free.sum() > MOST_FREE * instance.rows:
-        return None, 0.0
+    if free.sum() > max(2 * FREE_ROWS, MOST_FREE * instance.rows):
+        return None
     held = ~free[plan.row]
     row, region, count = plan.row[held], plan.region[held], plan.count[held]
     left = np.maximum(instance.capacity - load(instance, row, region, count), 0.0)
@@ -146,7 +139,7 @@ def touch_up(
     counts = np.concatenate([count, new.count])
     order = np.lexsort((regions, rows))
     assignment = Assignment(rows[order], regions[order], counts[order])
-    found = dataclasses.replace(
+    return dataclasses.replace(
         solved,
         instance=instance,
         assignment=assignment,
@@ -154,7 +147,6 @@ def touch_up(
         baselines={},
         trace=(),
     )
-    return found, missing_usd(solved)
 
 
 def with_plan_of(plan: Placement, other: Placement) -> Placement:
@@ -162,18 +154,9 @@ def with_plan_of(plan: Placement, other: Placement) -> Placement:
     if other.certificate.objective_usd >= plan.certificate.objective_usd:
         return plan
     proof = certify(plan.instance, other.assignment, plan.duals)
-    cheaper = proof.feasible and proof.objective_usd < plan.certificate.objective_usd
-    return (
-        dataclasses.replace(plan, assignment=other.assignment, certificate=proof)
-        if cheaper
-        else plan
-    )
-
-
-def missing_usd(plan: Placement) -> float:
-    """What a plan costs above its bound [USD]."""
-    proof = plan.certificate
-    return proof.objective_usd - proof.lower_bound_usd
+    if not proof.feasible or proof.objective_usd >= plan.certificate.objective_usd:
+        return plan
+    return dataclasses.replace(plan, assignment=other.assignment, certificate=proof)
 
 
 def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
