@@ -37,6 +37,7 @@ FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and 
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.5  # of the gap asked for: where the search ends
 SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
+FAR = 0.01  # of the cost: missing more after two attempts, and gaining little, is no bad luck
 SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
@@ -127,9 +128,9 @@ class _Run:
             if self.late():
                 status = Status.time_limit
                 break
-            left = attempts - 1 - attempt
-            if instance.rows > FEW_ROWS and (before - self.plan) * left < missing:
-                break  # at this pace the last attempt would miss it too
+            hopeless = (before - self.plan) * (attempts - 1 - attempt) < missing
+            if hopeless and missing > FAR * abs(self.plan) and instance.rows > FEW_ROWS:
+                break  # at this pace the last attempt would miss it by far, too
             before = self.plan
             if attempt == QUICK:  # cold duals that are wrong are hard to mend: begin anew
                 known, state = state, replace(begin(compiled.problem), steps=state.steps)

@@ -1,11 +1,12 @@
 """Measure the frontier over the demo's week, and draw the pictures of docs/frontier.md.
 
-    python scripts/week_frontier.py            # measures: some 10 s an hour on 2 cores
+    python scripts/week_frontier.py            # measures what is not measured yet
     python scripts/week_frontier.py --draw     # pictures of what was measured, no more
 
 Every STEP-th hour is solved along the default budgets; benchmarks/results/frontier-week.json keeps
-the points.  The same plans are counted by the average and by the marginal carbon of the tables, and
-the week's first hour is solved again with other PUEs and capacities, which the demo assumes.
+the points, and hours that it has already are not solved again.  The same plans are counted by the
+average and by the marginal carbon of the tables, and the week's first hour is solved again with
+other PUEs and capacities, which the demo assumes.
 Pictures need matplotlib (`pip install -e '.[bench]'`).
 """
 
@@ -50,10 +51,16 @@ def measure() -> None:
         "variants": {},
         "hours": [],
     }
+    if RESULTS.exists():
+        found |= json.loads(RESULTS.read_text())
     for name, instance in variants(scenario.at()).items():
-        found["variants"][name] = points(jaxplace.frontier(instance), PLAN)
-        save(found)
+        if name not in found["variants"]:
+            found["variants"][name] = points(jaxplace.frontier(instance), PLAN)
+            save(found)
+    known = {row["hour"] for row in found["hours"]}
     for hour in scenario.hours[::STEP]:
+        if hour in known:
+            continue
         options = jaxplace.FrontierSettings(unlimited=True)
         study = jaxplace.frontier(scenario.at(hour), options=options)
         marginal = scenario.at(hour, jaxplace.Policy(carbon_column=MARGINAL))
@@ -109,7 +116,8 @@ def worth_moving(plan: Placement) -> float:
 
 
 def save(found: dict[str, Any]) -> None:
-    """Write what there is so far."""
+    """Write what there is so far, by hour."""
+    found["hours"].sort(key=lambda row: row["hour"])
     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
