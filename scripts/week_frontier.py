@@ -131,7 +131,8 @@ def draw() -> None:
     matplotlib.rcParams.update({"font.size": 8, "axes.grid": True, "grid.alpha": 0.3})
     found = json.loads(RESULTS.read_text())
     hours = found["hours"]
-    days = [found["step_hours"] / 24 * k for k in range(len(hours))]
+    since = pd.to_datetime([h["hour"] for h in hours])
+    days = list((since - since[0]) / pd.Timedelta(days=1))
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 5.2), sharex=True)
     cost, carbon, share, worth = axes.ravel()
     for k, point in enumerate(hours[0]["plan"]):
