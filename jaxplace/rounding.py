@@ -121,6 +121,7 @@ def round_plan(
         clear_overloads(part, prices, rise=hair)
         asks = np.where(np.isfinite(asks), asks, 0.0)
         far = ((part.units - drawn) * asks > WINDOW).any(1)  # dearer than that others make room
+        far |= part.units[:, -1] > drawn[:, -1]  # where that costs nothing, nobody fills the gap
         part.units[far], part.room = drawn[far], left[0]
         clear_overloads(part, prices, rise=hair)
         parts, left = [part], _less(left, part)
