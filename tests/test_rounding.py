@@ -7,10 +7,10 @@ import pytest
 from cores import HOT, rounded_at_zero
 from instances import dense_instance, random_instance
 
-from jaxplace import rounding
 from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.problem import Duals, compile_instance
+from jaxplace.rounding import decide, laid_out, plan
 
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -104,8 +104,8 @@ def test_rows_near_a_tie_that_no_core_holds_are_drawn(monkeypatch):
         use=np.ones((n, 1)),
         capacity=np.full((m, 1), 1.1 * n / m),
     )
-    monkeypatch.setattr(rounding, "MOST_ROWS", 1000)
-    monkeypatch.setattr(rounding, "FEWEST_ROWS", 500)
+    monkeypatch.setattr(decide, "MOST_ROWS", 1000)
+    monkeypatch.setattr(plan, "FEWEST_ROWS", 500)
     core = rounded_at_zero(instance).core
     assert len(core.row) <= 2500
     taken = instance.capacity - core.room[:-1]
@@ -127,14 +127,14 @@ def test_decided_rows_that_mind_least_make_room_for_units_left_out():
     problem = compiled.problem
     index = np.nonzero(compiled.order >= small)[0]
     options = np.tile([0, 3], (large, 1))
-    left_out = rounding.laid_out(
+    left_out = laid_out(
         compiled.pairs, compiled.order[index], options, np.zeros(2, bool), np.zeros(0)
     )
     left_out.units[:, -1] = 1
     left_out.room = np.zeros((4, 1))
     margin = np.random.default_rng(0).permutation(problem.size).astype(float)
-    found = rounding._helpers(compiled, np.zeros(problem.size, np.int32), margin, index, [left_out])
+    found = decide.helpers(compiled, np.zeros(problem.size, np.int32), margin, index, [left_out])
     others = np.setdiff1d(np.arange(problem.size), index)
-    lacking = int(rounding.HELP * large * 20)
+    lacking = int(decide.HELP * large * 20)
     wanted = others[np.argsort(margin[others])[:lacking]]
     np.testing.assert_array_equal(found, np.sort(wanted))

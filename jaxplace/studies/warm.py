@@ -29,7 +29,6 @@ FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
 MOST_FREE = 0.15  # of all rows, beyond twice as many: more would cost as much as solving all
 SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
-CONTENT = 0.5  # of the gap asked for: an earlier plan this good is kept, as a search would end
 Watch = Callable[[Checkpoint], None]
 
 
@@ -52,7 +51,7 @@ def warm_solve(
     started = time.perf_counter()
     kept = as_it_was(instance, previous, started)
     goal = settings.gap_target
-    if kept.certificate.gap <= CONTENT * goal:
+    if kept.certificate.gap <= pipeline.CONTENT * goal:  # a search would end here
         return kept
     found = touch_up(instance, settings, previous, progress) if _splits(instance) else None
     if found is not None:
