@@ -22,7 +22,7 @@ from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import BRISK, STEADY, Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
-from jaxplace.repair import RETRIES, repair
+from jaxplace.repair import RETRIES, repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
 from jaxplace.start import Start
@@ -33,7 +33,7 @@ REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cos
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
-FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
+FEW_ROWS = 2000  # up to which a plan is searched instead, once
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.5  # of the gap asked for: where the search ends
 SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
@@ -107,7 +107,7 @@ class _Run:
             if kept is not None and kept - penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - penalty
         status, known = Status.stalled, state
-        attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
+        attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
         for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
@@ -115,7 +115,7 @@ class _Run:
                 status = Status.time_limit
                 break
             with self.clock("round"):
-                rounded = self.round(compiled, state, goal, attempt)
+                rounded = self.round(compiled, state, goal, attempt, penalty)
             if rounded.core.kept() and rounded.objective() - penalty < self.plan:
                 assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
             self.note(compiled, state, "repaired")
@@ -197,7 +197,9 @@ class _Run:
         """The method that the settings ask for."""
         return choose(self.settings.solver, duals=compiled.problem.limit.size)
 
-    def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
+    def round(
+        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int, penalty: float
+    ) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
         rounded = round_plan(
             compiled,
@@ -218,6 +220,15 @@ class _Run:
             worth=(SOON if rounded.coarse else CONTENT) / 2 * goal * scale,
             retries=0 if attempt == QUICK else RETRIES,
         )
+        if attempt != QUICK and self.instance.rows <= FEW_ROWS and rounded.core.kept():
+            enough = self.bound(compiled, state) + CONTENT * goal * scale
+            search(
+                rounded.core,
+                rounded.prices,
+                seed=self.settings.seed,
+                enough=enough + penalty - rounded.decided_usd,
+                deadline=self.deadline(),
+            )
         return rounded
 
     def bound(self, compiled: Compiled, state: Relaxation) -> float:
@@ -226,9 +237,13 @@ class _Run:
 
     def late(self) -> bool:
         """Whether what is left of the time should go to rounding and the certificate."""
+        return time.perf_counter() > self.deadline()
+
+    def deadline(self) -> float:
+        """When the rest of the time should go to rounding and the certificate."""
         limit = self.settings.time_limit_s
         finish = self.instance.rows * self.instance.regions / FINISHING
-        return time.perf_counter() - self.started > limit - min(finish, 0.5 * limit)
+        return self.started + limit - min(finish, 0.5 * limit)
 
     def note(self, compiled: Compiled, state: Relaxation, stage: str) -> None:
         """Log a checkpoint and show it."""

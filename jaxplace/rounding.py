@@ -25,6 +25,7 @@ SETTLE_ROWS = 32_768  # that the duals settle on again while it is hot
 STEPS = 10  # of the ascent at one temperature
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
+ALL_OPTIONS = 200_000  # pairs up to which every region is an option
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
 CLOSED = 1e25  # a dual that nobody pays
@@ -331,6 +332,8 @@ def _wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: 
     """Options to keep per row: enough for the rows that the relaxed plan spreads most."""
     if not len(index):
         return least
+    if len(index) * problem.regions <= ALL_OPTIONS:
+        return problem.regions
     part = problem.take(index)
     of = Constraints.of(problem)
     doubt = respond(part, of, relaxation.point, relaxation.temperature).doubt

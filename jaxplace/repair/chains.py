@@ -1,0 +1,392 @@
+"""A small plan made much cheaper: ejection chains, annealed, over plans that may overload a little.
+
+Where single units are large beside a region's room, a good plan is one whose units fill every dear
+region to the brim, and exchanges between two regions do not find it.  In a chain a unit leaves its
+region for another, which may eject one of its own for it, and so on, until the last one takes the
+place of the first, or finds room.  Chains are grown with a beam: from each of the best labels of a
+level (what has been ejected, at what energy) to every option and every unit there.  A label has to
+gain so far, as in Lin and Kernighan's search; every chain that gains in all can be begun such that
+its parts do.
+
+The energy is what the plan loses against the duals' bound: its units' reduced cost, and free room
+at its dual.  Overload is allowed at a penalty of each region's own, which rises while the region is
+overloaded and falls while it is not (Yagiura, Ibaraki and Glover 2004).  Dear chains are accepted
+at a falling temperature; the cheapest plan without overload is kept.
+"""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxplace.native import compiled
+from jaxplace.repair.core import TINY, Core, link, unlink
+
+
+FREE = 4  # units of a row at an option that may move; the others stay
+DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
+HOT, COLD = 0.7, 0.2  # temperatures, in what a typical row minds its second-best option
+PENALTY, LEAST = 2.0, 1.5  # of overload at first, and at least, times the region's dual
+RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
+LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload
+MOST_PENALTY = 100.0  # times the dual
+CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
+RUN = 200  # chains begun for each unit in the first run; every other is twice as long
+PATIENCE = 3  # runs in a row without a cheaper plan: the last
+CHUNK = 2048  # chains between two looks at the clock
+MOST_LOOKS = 1 << 30  # units looked at in all: half a minute
+
+
+class _Task(NamedTuple):
+    """What does not change: units [n], each of a row [c] of the core with its options [K]."""
+
+    row: np.ndarray  # [n] int64
+    region: np.ndarray  # [c, K] int64
+    cost: np.ndarray  # [c, K] USD
+    asks: np.ndarray  # [c, K] USD, with all duals
+    use: np.ndarray  # [c, K, R]
+    toll: np.ndarray  # [c, K, B]
+    near: np.ndarray  # [c, K] options, the cheapest at the duals first
+    width: np.ndarray  # [c] how many of them there are
+    room: np.ndarray  # [m + 1, R] what those that stay leave
+    purse: np.ndarray  # [B]
+    price: np.ndarray  # [m + 1, R] duals
+    base: np.ndarray  # [m + 1, R] what penalties go by
+    hair: np.ndarray  # [m + 1, R] overload that is a sum's own rounding
+
+
+class _Plan(NamedTuple):
+    """What the search changes."""
+
+    at: np.ndarray  # [n] int64 option of each unit
+    best: np.ndarray  # [n] the same in the cheapest feasible plan
+    usd: np.ndarray  # [2] what both cost
+    free: np.ndarray  # [m + 1, R]
+    spare: np.ndarray  # [B]
+    penalty: np.ndarray  # [m + 1, R] USD per use of overload
+    levy: np.ndarray  # [B] the same of a budget
+    energy: np.ndarray  # [m + 1] of a region's free room or overload
+    most: np.ndarray  # [1] what any region's energy was at most when the penalties changed last
+    head: np.ndarray  # [m + 1] first unit at a region
+    after: np.ndarray  # [n] the next one, or -1
+    before: np.ndarray  # [n]
+
+
+class _Beam(NamedTuple):
+    """Labels by level, and the best label found for each unit at the next one."""
+
+    unit: np.ndarray  # [DEPTH, WIDE] the unit ejected
+    energy: np.ndarray  # [DEPTH, WIDE]
+    parent: np.ndarray  # [DEPTH, WIDE] label of the level before
+    option: np.ndarray  # [DEPTH, WIDE] where that one's unit goes
+    value: np.ndarray  # [n]
+    source: np.ndarray  # [n]
+    to: np.ndarray  # [n]
+    touched: np.ndarray  # [n]
+
+
+def search(core: Core, prices: np.ndarray, *, seed: int, enough: float, deadline: float) -> None:
+    """Make a feasible plan cheaper; it is left as it is if nothing better is found.
+
+    Args:
+        core: changed in place, its capacities and budgets hold before and after.
+        prices: [m + 1, R] the relaxation's duals [USD per use], 0 at the unplaced option.
+        seed: of the order of the chains and of what is accepted.
+        enough: the cost at which the search ends [USD].
+        deadline: `time.perf_counter` at which it ends.
+    """
+    task, plan, typical = _begin(core, prices)
+    units, rng = len(task.row), np.random.default_rng(seed)
+    if units < 2:
+        return
+    beam = _Beam(
+        *(np.zeros((DEPTH, WIDE), dtype) for dtype in (np.int64, float, np.int64, np.int64)),
+        np.full(units, np.inf),
+        *(np.zeros(units, np.int64) for _ in range(3)),
+    )
+    fixed = core.objective() - plan.usd[1]
+    chains, looks, idle = RUN * units, 0, 0
+    while idle < PATIENCE and looks < MOST_LOOKS:
+        before = plan.usd[1]
+        plan.penalty[:] = PENALTY * task.base
+        for first in range(0, chains, CHUNK):
+            if fixed + plan.usd[1] <= enough or time.perf_counter() > deadline:
+                _keep(core, task, plan)
+                return
+            turn = np.arange(first, min(first + CHUNK, chains))
+            heat = HOT * typical * (COLD / HOT) ** (turn / chains)
+            bars = heat * rng.exponential(size=len(turn))
+            looks += _anneal(task, plan, beam, rng.integers(units, size=len(turn)), bars, first,
+                             LATE * chains)  # fmt: skip
+        idle = 0 if plan.usd[1] < before else idle + 1
+        chains *= 2
+    _keep(core, task, plan)
+
+
+def _begin(core: Core, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
+    """The search's own arrays, and what a typical row minds its second-best option [USD]."""
+    loose = np.minimum(core.units, FREE)
+    row, at = np.nonzero(loose)
+    row, at = np.repeat(row, loose[row, at]), np.repeat(at, loose[row, at])
+    stay = core.units - loose
+    room, (i, k) = core.room.copy(), np.nonzero(stay)
+    np.subtract.at(room, core.region[i, k], stay[i, k, None] * core.use[i, k])
+    room = np.minimum(room, 1e300)  # so that 0 times what is free is 0
+    asks = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
+    near = np.argsort(asks, 1, kind="stable")
+    minds = np.diff(np.take_along_axis(asks, near[:, :2], 1))
+    minds = minds[np.isfinite(minds) & (minds > 0)]
+    known = np.isfinite(core.cost)
+    usd = np.abs(core.cost[known]).mean()
+    use, toll = (v[known].mean(0) for v in (core.use, core.toll))
+    with np.errstate(divide="ignore"):
+        base = np.maximum(prices, np.where(use > 0, CHEAP * usd / use, 0.0))
+        levy = np.where(toll > 0, usd / toll, 0.0)
+    full = np.where(core.room < np.inf, np.abs(core.room), 0.0)
+    task = _Task(
+        row, core.region.astype(np.int64), core.cost.copy(), asks, core.use.copy(),
+        core.toll.copy(), near, known.sum(1), room,
+        core.purse - np.tensordot(stay, core.toll, 2), prices.copy(), base,
+        TINY * full + 1e-12 * use)  # fmt: skip
+    here, size = core.region[row, at], len(room)
+    order = np.argsort(here, kind="stable")
+    head, after, before = np.full(size, -1), np.full(len(row), -1), np.full(len(row), -1)
+    for x in order[::-1]:
+        link(x, here[x], head, after, before)
+    free = room.copy()
+    np.subtract.at(free, here, core.use[row, at])
+    cost = core.cost[row, at].sum()
+    spare = task.purse - core.toll[row, at].sum(0)
+    plan = _Plan(
+        at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * levy,
+        np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
+    return task, plan, float(np.median(minds)) if len(minds) else 0.0
+
+
+def _keep(core: Core, task: _Task, plan: _Plan) -> None:
+    """Put the best plan into the core."""
+    core.units -= np.minimum(core.units, FREE)
+    np.add.at(core.units, (task.row, plan.best), 1)
+
+
+@compiled
+def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-untyped-def]
+    """Begin a chain at each of some units; how many units were looked at."""
+    looks, every = 0, max(len(task.row) // 10, 1)
+    for s in range(len(picks)):
+        if (first + s) % every == 0:
+            _reweigh(task, plan, LOWER if first + s < late else 1.0)
+        level, label, option, seen = _grow(task, plan, beam, picks[s], bars[s])
+        looks += seen
+        if level >= 0:
+            _make(task, plan, beam, level, label, option)
+            if plan.usd[0] < plan.usd[1] - TINY * abs(plan.usd[1]) and _fits(task, plan):
+                plan.usd[1] = plan.usd[0]
+                for x in range(len(plan.at)):
+                    plan.best[x] = plan.at[x]
+    return looks
+
+
+@compiled
+def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
+    """Penalties rise where there is overload, and fall where there is none."""
+    for j in range(len(task.room)):
+        for r in range(task.room.shape[1]):
+            factor = RAISE if plan.free[j, r] < -task.hair[j, r] else lower
+            low, high = LEAST * task.base[j, r], MOST_PENALTY * task.base[j, r]
+            plan.penalty[j, r] = min(max(plan.penalty[j, r] * factor, low), high)
+        _weigh(task, plan, j)
+    plan.most[0] = plan.energy.max()
+    for b in range(len(plan.spare)):
+        plan.levy[b] *= RAISE if plan.spare[b] < 0 else lower
+
+
+@compiled
+def _weigh(task, plan, j):  # type: ignore[no-untyped-def]
+    """The energy of a region as it is."""
+    total = 0.0
+    for r in range(task.room.shape[1]):
+        total += _energy(plan.free[j, r], task.price[j, r], plan.penalty[j, r])
+    plan.energy[j] = total
+
+
+def _energy_of(free, price, penalty):  # type: ignore[no-untyped-def]
+    """What free room is worth, or overload costs beside the duals that it pays."""
+    return price * free if free >= 0 else (price - penalty) * free
+
+
+_energy = compiled(_energy_of, inline=True)
+
+
+def _changed_of(task, plan, j, gone, k, come, o):  # type: ignore[no-untyped-def]
+    """The energy of a region when one unit has left it and another has come; row -1: none."""
+    total = 0.0
+    for r in range(task.room.shape[1]):
+        free = plan.free[j, r]
+        if gone >= 0:
+            free += task.use[gone, k, r]
+        if come >= 0:
+            free -= task.use[come, o, r]
+        total += _energy(free, task.price[j, r], plan.penalty[j, r])
+    return total
+
+
+_changed = compiled(_changed_of, inline=True)
+
+
+@compiled
+def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
+    """The best chain from a unit that costs less than `bar`.
+
+    Returns:
+        Its last level (-1: there is none) and label, the option that its last unit takes, and how
+        many units were looked at.
+    """
+    row, k = task.row[start], plan.at[start]
+    origin, budgets = task.region[row, k], len(plan.spare)
+    looks, best, end, end_label, end_option = 0, bar, -1, -1, -1
+    beam.unit[0, 0], beam.parent[0, 0] = start, -1
+    beam.energy[0, 0] = -plan.energy[origin]
+    for b in range(budgets):
+        beam.energy[0, 0] -= plan.levy[b] * max(-plan.spare[b], 0.0)
+    left = _changed(task, plan, origin, row, k, -1, 0)
+    size = 1
+    for level in range(DEPTH):
+        found = 0
+        for label in range(size):
+            x = beam.unit[level, label]
+            i, here = task.row[x], plan.at[x]
+            so_far = beam.energy[level, label] - task.asks[i, here]
+            for rank in range(task.width[i]):
+                o = task.near[i, rank]
+                j, value = task.region[i, o], so_far + task.asks[i, o]
+                if value - plan.most[0] >= bar:
+                    break
+                if o == here or _met(task, plan, beam, level, label, j, origin):
+                    continue
+                owed = _owed(task, plan, beam, level, label, o) if budgets else 0.0
+                looks += 1
+                if j == origin:
+                    total = value + owed + _changed(task, plan, j, row, k, i, o)
+                else:
+                    value -= plan.energy[j]
+                    if value >= bar:
+                        continue
+                    total = value + owed + left + _changed(task, plan, j, -1, 0, i, o)
+                if total < best:
+                    best, end, end_label, end_option = total, level, label, o
+                if j == origin or level == DEPTH - 1:
+                    continue
+                y = plan.head[j]
+                while y >= 0:
+                    looks += 1
+                    there = value + _changed(task, plan, j, task.row[y], plan.at[y], i, o)
+                    if there < bar and there < beam.value[y]:
+                        if beam.value[y] == np.inf:
+                            beam.touched[found] = y
+                            found += 1
+                        beam.value[y], beam.source[y], beam.to[y] = there, label, o
+                    y = plan.after[y]
+        if not found or level == DEPTH - 1:
+            break
+        size = _select(beam, level + 1, found)
+    return end, end_label, end_option, looks
+
+
+@compiled
+def _met(task, plan, beam, level, label, j, origin):  # type: ignore[no-untyped-def]
+    """Whether a chain has been at a region already; it may end where it began, once it has left."""
+    if j == origin:
+        return level == 0
+    while level > 0:
+        x = beam.unit[level, label]
+        if task.region[task.row[x], plan.at[x]] == j:
+            return True
+        level, label = level - 1, beam.parent[level, label]
+    return False
+
+
+@compiled
+def _owed(task, plan, beam, level, label, o):  # type: ignore[no-untyped-def]
+    """What a chain that ends with this option pays for budgets that it exceeds."""
+    total = 0.0
+    for b in range(len(plan.spare)):
+        spare, at, n, to = plan.spare[b], level, label, o
+        while at >= 0:
+            x = beam.unit[at, n]
+            i = task.row[x]
+            spare -= task.toll[i, to, b] - task.toll[i, plan.at[x], b]
+            to, n, at = beam.option[at, n], beam.parent[at, n], at - 1
+        total += plan.levy[b] * max(-spare, 0.0)
+    return total
+
+
+@compiled
+def _select(beam, level, found):  # type: ignore[no-untyped-def]
+    """The best of the units touched become the labels of a level; how many."""
+    size = 0
+    for n in range(found):
+        y = beam.touched[n]
+        value, s = beam.value[y], size
+        beam.value[y] = np.inf
+        if size == WIDE:
+            if value >= beam.energy[level, size - 1]:
+                continue
+            s = size - 1
+        else:
+            size += 1
+        while s > 0 and beam.energy[level, s - 1] > value:
+            beam.energy[level, s], beam.unit[level, s] = (
+                beam.energy[level, s - 1],
+                beam.unit[level, s - 1],
+            )
+            s -= 1
+        beam.energy[level, s], beam.unit[level, s] = value, y
+    for s in range(size):
+        y = beam.unit[level, s]
+        beam.parent[level, s], beam.option[level, s] = beam.source[y], beam.to[y]
+    return size
+
+
+@compiled
+def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-def]
+    """Move the units of a chain."""
+    while level >= 0:
+        x = beam.unit[level, label]
+        i, k = task.row[x], plan.at[x]
+        source, target = task.region[i, k], task.region[i, option]
+        for r in range(task.room.shape[1]):
+            plan.free[source, r] += task.use[i, k, r]
+            plan.free[target, r] -= task.use[i, option, r]
+        for b in range(len(plan.spare)):
+            plan.spare[b] -= task.toll[i, option, b] - task.toll[i, k, b]
+        plan.usd[0] += task.cost[i, option] - task.cost[i, k]
+        unlink(x, source, plan.head, plan.after, plan.before)
+        link(x, target, plan.head, plan.after, plan.before)
+        plan.at[x] = option
+        _weigh(task, plan, source)
+        _weigh(task, plan, target)
+        option, label, level = beam.option[level, label], beam.parent[level, label], level - 1
+
+
+@compiled
+def _fits(task, plan):  # type: ignore[no-untyped-def]
+    """Whether nothing is overloaded; sums are taken anew before that is believed."""
+    size, resources = task.room.shape
+    for turn in range(2):
+        for j in range(size):
+            for r in range(resources):
+                if plan.free[j, r] < -(1 if turn else 1e3) * task.hair[j, r]:
+                    return False
+        for b in range(len(plan.spare)):
+            if plan.spare[b] < 0:
+                return False
+        if turn == 0:
+            plan.free[:], plan.spare[:] = task.room, task.purse
+            for x in range(len(plan.at)):
+                i, k = task.row[x], plan.at[x]
+                for r in range(resources):
+                    plan.free[task.region[i, k], r] -= task.use[i, k, r]
+                for b in range(len(plan.spare)):
+                    plan.spare[b] -= task.toll[i, k, b]
+    return True
