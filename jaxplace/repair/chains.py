@@ -26,15 +26,15 @@ from jaxplace.repair.core import TINY, Core, link, unlink
 FREE = 4  # units of a row at an option that may move; the others stay
 DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
 HOT, COLD = 0.7, 0.2  # temperatures, in what a typical row minds its second-best option
-PENALTY, LEAST = 2.0, 1.5  # of overload at first, and at least, times the region's dual
+PENALTY, LEAST = 1.8, 1.5  # of overload at first, and at least, times the region's dual
 RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
 LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload
 MOST_PENALTY = 100.0  # times the dual
 CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
-RUN = 200  # chains begun for each unit in the first run; every other is twice as long
+RUN = 100  # chains begun for each unit in the first run; every other is twice as long
 PATIENCE = 3  # runs in a row without a cheaper plan: the last
 CHUNK = 2048  # chains between two looks at the clock
-MOST_LOOKS = 1 << 30  # units looked at in all: half a minute
+MOST_LOOKS = 1 << 29  # units looked at in all: some ten seconds
 
 
 class _Task(NamedTuple):
@@ -155,7 +155,7 @@ def _begin(core: Core, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
         link(x, here[x], head, after, before)
     free = room.copy()
     np.subtract.at(free, here, core.use[row, at])
-    cost = core.cost[row, at].sum()
+    cost = float(np.cumsum(core.cost[row, at])[-1]) if len(row) else 0.0  # in turn, as below
     spare = task.purse - core.toll[row, at].sum(0)
     plan = _Plan(
         at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * levy,
@@ -180,7 +180,8 @@ def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-unty
         looks += seen
         if level >= 0:
             _make(task, plan, beam, level, label, option)
-            if plan.usd[0] < plan.usd[1] - TINY * abs(plan.usd[1]) and _fits(task, plan):
+            low = plan.usd[1] - TINY * abs(plan.usd[1])
+            if plan.usd[0] < low and _fits(task, plan) and plan.usd[0] < low:
                 plan.usd[1] = plan.usd[0]
                 for x in range(len(plan.at)):
                     plan.best[x] = plan.at[x]
@@ -371,7 +372,7 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
 
 @compiled
 def _fits(task, plan):  # type: ignore[no-untyped-def]
-    """Whether nothing is overloaded; sums are taken anew before that is believed."""
+    """Whether nothing is overloaded; all sums are taken anew before that is believed."""
     size, resources = task.room.shape
     for turn in range(2):
         for j in range(size):
@@ -382,9 +383,10 @@ def _fits(task, plan):  # type: ignore[no-untyped-def]
             if plan.spare[b] < 0:
                 return False
         if turn == 0:
-            plan.free[:], plan.spare[:] = task.room, task.purse
+            plan.free[:], plan.spare[:], plan.usd[0] = task.room, task.purse, 0.0
             for x in range(len(plan.at)):
                 i, k = task.row[x], plan.at[x]
+                plan.usd[0] += task.cost[i, k]
                 for r in range(resources):
                     plan.free[task.region[i, k], r] -= task.use[i, k, r]
                 for b in range(len(plan.spare)):
