@@ -99,11 +99,10 @@ def search(core: Core, prices: np.ndarray, *, seed: int, enough: float, deadline
     units, rng = len(task.row), np.random.default_rng(seed)
     if units < 2:
         return
+    whole, labels = np.zeros(units, np.int64), np.zeros((DEPTH, WIDE), np.int64)
     beam = _Beam(
-        *(np.zeros((DEPTH, WIDE), dtype) for dtype in (np.int64, float, np.int64, np.int64)),
-        np.full(units, np.inf),
-        *(np.zeros(units, np.int64) for _ in range(3)),
-    )
+        labels, np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
+        np.full(units, np.inf), whole, whole.copy(), whole.copy())  # fmt: skip
     fixed = core.objective() - plan.usd[1]
     chains, looks, idle = RUN * units, 0, 0
     while idle < PATIENCE and looks < MOST_LOOKS:
@@ -337,10 +336,8 @@ def _select(beam, level, found):  # type: ignore[no-untyped-def]
         else:
             size += 1
         while s > 0 and beam.energy[level, s - 1] > value:
-            beam.energy[level, s], beam.unit[level, s] = (
-                beam.energy[level, s - 1],
-                beam.unit[level, s - 1],
-            )
+            beam.energy[level, s] = beam.energy[level, s - 1]
+            beam.unit[level, s] = beam.unit[level, s - 1]
             s -= 1
         beam.energy[level, s], beam.unit[level, s] = value, y
     for s in range(size):
