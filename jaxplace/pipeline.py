@@ -20,7 +20,7 @@ from jaxplace.kernels import api as kernels
 from jaxplace.placement import Certificate, Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import BRISK, STEADY, Relaxation, anneal, begin, resume
+from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import RETRIES, repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
@@ -99,14 +99,18 @@ class _Run:
         with self.clock("prepare"):
             compiled = compile_instance(instance)
             compiled, penalty = servable(compiled)
-        state = begin(compiled.problem) if warm_start is None else warm(compiled, warm_start)
+        state = (
+            begin(compiled.problem)
+            if warm_start is None
+            else warm(compiled, warm_start, self.settings.seed)
+        )
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
         assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
         if isinstance(warm_start, Placement):
             kept = still_feasible(instance, warm_start)
             if kept is not None and kept - penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - penalty
-        status, known = Status.stalled, state
+        status = Status.stalled
         attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
         for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
@@ -125,11 +129,7 @@ class _Run:
             if self.late():
                 status = Status.time_limit
                 break
-            if attempt == QUICK:  # cold duals that are wrong are hard to mend: begin anew
-                known, state = state, replace(begin(compiled.problem), steps=state.steps)
         with self.clock("certify"):
-            if known.whole and not (state.whole and state.bound >= known.bound):
-                state = replace(known, steps=state.steps)
             duals = unscaled(compiled, state.best)
             certificate = certify(instance, assignment, duals)
         if certificate.gap <= goal:
@@ -190,7 +190,6 @@ class _Run:
             regret=REGRET * goal / TIGHTEN ** max(attempt, 0),
             watch=watch,
             seed=self.settings.seed,
-            pace=BRISK if attempt == QUICK else STEADY,
         )
 
     def ascent(self, compiled: Compiled) -> AbstractAscent:
@@ -288,7 +287,7 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     return replace(compiled, problem=problem), penalty
 
 
-def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:
+def warm(compiled: Compiled, source: Placement | Start, seed: int) -> Relaxation:
     """A relaxation that starts from an earlier placement's duals, at today's prices.
 
     Raises:
@@ -310,7 +309,7 @@ def warm(compiled: Compiled, source: Placement | Start) -> Relaxation:
     capacity[:m] = scaling.scaled(duals.capacity)
     on = np.isfinite(problem.budgets)
     point[problem.limit.size :] = np.array([duals.moves, duals.carbon])[on] / scaling.cost
-    return resume(problem, point)
+    return resume(problem, point, seed=seed)
 
 
 def still_feasible(instance: Instance, placement: Placement) -> float | None:

@@ -5,7 +5,7 @@ its rows are in doubt at the temperature; then the next, eight times larger one 
 duals, and at last all rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from jaxplace.relax.sampling import sample
 
 HOTTEST = 1 / 16  # in units of the problem's cost scale: the spread of a typical row's costs
 MOLTEN = 32.0  # where a start is given up getting hotter
-WARM = 2.5e-3  # where a start from known duals begins, if they do not fit a colder one
+COLD, WARM = 3e-4, 2e-2  # where a start from known duals begins, as they fit
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 3.0
@@ -29,7 +29,8 @@ GROWTH = 4  # from one sample to the next
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 64.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED = 31  # regions that each of them chooses from
-ROUNDS, AS_EXPECTED = 3, 1.5  # of choosing them anew, while all rows' violation is above theirs
+SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
+ROUNDS, AS_EXPECTED = 3, 1.5  # of choosing them, while all rows' violation is above theirs
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
@@ -39,32 +40,6 @@ MORE, LESS = 3, 10.0  # steps at the coldest of them, and what the value may sti
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 1e-2  # violation at which a temperature is settled
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How the temperature falls, and how well each one is settled.
-
-    Attributes:
-        cooling: factor between two temperatures.
-        tolerance: violation at which a temperature is settled.
-        few_rows: up to which all rows take part in every step.
-        most_steps: at one temperature; if it is not settled by then, the start was no good, and
-            the relaxation begins anew.
-        easy_steps: a temperature settled in at most these lets the next fall by COOLING more.
-    """
-
-    cooling: float = COOLING
-    tolerance: float = TOLERANCE
-    few_rows: int = FEW_ROWS
-    most_steps: int = 1000
-    easy_steps: int = 0
-
-
-STEADY = Pace()
-BRISK = Pace(
-    cooling=3.0, tolerance=2e-2, few_rows=16_384, most_steps=12, easy_steps=8
-)  # from duals that are nearly right
 
 
 @dataclass(frozen=True)
@@ -100,14 +75,20 @@ def begin(problem: Problem) -> Relaxation:
     return Relaxation(np.zeros(q), np.zeros(q), -np.inf, HOTTEST, np.inf, np.inf, np.inf, 0, False)
 
 
-def resume(problem: Problem, point: np.ndarray) -> Relaxation:
-    """A relaxation that starts from known duals, colder where they fit.
+def resume(problem: Problem, point: np.ndarray, *, seed: int) -> Relaxation:
+    """A relaxation that starts from known duals, the colder the better they fit.
 
-    Where they do not, `anneal` finds that WARM cannot be settled and begins anew.
+    Args:
+        problem: all rows.
+        point: [q] duals as `Constraints` orders them.
+        seed: of the sample that they are tried on.
     """
-    of, temperature = Constraints.of(problem), WARM / REHEAT
-    if of.violation(respond(problem, of, point, temperature), point) > MILD:
-        temperature = WARM
+    part = next(_levels(problem, seed))
+    of, temperature = Constraints.of(part), COLD
+    while temperature < WARM:
+        if of.violation(respond(part, of, point, temperature), point) <= MILD:
+            break
+        temperature = min(temperature * REHEAT, WARM)
     return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
@@ -119,7 +100,6 @@ def anneal(
     regret: float,
     watch: Watch,
     seed: int,
-    pace: Pace = STEADY,
 ) -> Relaxation:
     """Cool until the smoothed plan's regret is small beside the bound, and few rows are in doubt.
 
@@ -130,24 +110,18 @@ def anneal(
         regret: target of the smoothed plan's, as a share of the bound's magnitude.
         watch: called with the state after every step.
         seed: of the samples.
-        pace: how fast; `BRISK` where the start is good.
     """
     state, stopped = start, False
     path: list[Relaxation] = []
     duals = problem.regions * problem.limit.shape[1]
-    for level in _levels(problem, seed) if start.temperature == HOTTEST else [problem]:
+    for level in [problem] if start.whole else _levels(problem, seed):
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0
         if level is problem and not state.whole:  # what is known of the bound was an estimate
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
-            before = state.steps
-            state, stopped = _settle(level, state, ascent, watch, aim * size, pace)
+            state, stopped = _settle(level, state, ascent, watch, aim * size)
             size = abs(state.bound)
-            cooling = pace.cooling * (COOLING if state.steps - before <= pace.easy_steps else 1.0)
-            if not stopped and state.violation > MILD and pace is not STEADY:
-                afresh = replace(begin(problem), steps=state.steps)
-                return anneal(problem, afresh, ascent, regret=regret, watch=watch, seed=seed)
             if not path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * REHEAT)
@@ -159,7 +133,7 @@ def anneal(
             cold = state.temperature / COOLING < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, path, min(cooling, state.temperature / coldest(state)))
+            state = _cooled(level, path, min(COOLING, state.temperature / coldest(state)))
     return state
 
 
@@ -172,9 +146,7 @@ def _cooled(problem: Problem, path: list[Relaxation], cooling: float) -> Relaxat
         gone = (state.temperature - colder) / (path[0].temperature - state.temperature)
         ahead = np.maximum(state.point + gone * (state.point - path[0].point), 0.0)
         points = [ahead.astype(np.float32).astype(np.float64), state.point]
-        heights = [
-            float(respond(problem, of, point, colder).value) - of.limit @ point for point in points
-        ]
+        heights = [of.height(respond(problem, of, point, colder), point) for point in points]
         state = replace(state, point=points[int(np.argmax(heights))])
     return replace(state, temperature=colder)
 
@@ -210,6 +182,7 @@ def reanneal(
             tolerance=ROUGH,
             worth=worth if heat else worth / LESS,
             report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
+            span=np.inf if heat else SPAN,
         ).point
     return replace(start, point=point)
 
@@ -219,7 +192,7 @@ def coldest(state: Relaxation) -> float:
     return max(COLDEST, FLOAT32 * float(np.abs(state.point).max(initial=0.0)))
 
 
-def _levels(problem: Problem, seed: int) -> list[Problem]:
+def _levels(problem: Problem, seed: int) -> Iterator[Problem]:
     """Growing samples, then the problem itself."""
     rng = np.random.default_rng(seed)
     weight, scale = (
@@ -228,12 +201,11 @@ def _levels(problem: Problem, seed: int) -> list[Problem]:
     )
     mass = weight * scale
     size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
-    levels = []
     while size * 4 <= problem.size:
         index, boost = sample(mass, size, rng)
-        levels.append(problem.take(index, weight[index] * boost))
+        yield problem.take(index, weight[index] * boost)
         size *= GROWTH
-    return [*levels, problem]
+    yield problem
 
 
 def _settle(
@@ -242,7 +214,6 @@ def _settle(
     ascent: AbstractAscent,
     watch: Watch,
     worth: float,
-    pace: Pace,
 ) -> tuple[Relaxation, bool]:
     """One temperature on one level, and whether `watch` said stop."""
     stopped = False
@@ -250,10 +221,10 @@ def _settle(
     def report(now: Settled) -> bool:
         nonlocal stopped
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
-        return stopped or now.steps >= pace.most_steps
+        return stopped
 
-    of, tolerance = Constraints.of(problem), pace.tolerance if state.whole else ROUGH
-    if problem.size <= pace.few_rows:
+    of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
+    if problem.size <= FEW_ROWS:
         now = ascent.settle(
             problem,
             state.point,
@@ -264,9 +235,12 @@ def _settle(
         )
         return _note(problem, of, state, now), stopped
     response = respond(problem, of, state.point, state.temperature)
+    height = of.height(response, state.point)
     for _ in range(ROUNDS):
         part = _restless(problem, of, state, response)
-        share = of.total / Constraints.of(part).total
+        its = Constraints.of(part)
+        share = of.total / its.total
+        height -= its.height(respond(part, its, state.point, state.temperature), state.point)
         now = ascent.settle(
             part,
             state.point,
@@ -274,11 +248,16 @@ def _settle(
             tolerance=tolerance * share,
             worth=worth,
             report=report,
+            span=SPAN,
         )
+        height += its.height(now.response, now.point)  # if the other rows stay where they are
         response = respond(problem, of, now.point, state.temperature)
         violation, expected = of.violation(response, now.point), now.violation / share
         state = _note(problem, of, state, replace(now, response=response, violation=violation))
-        if stopped or violation <= max(tolerance, AS_EXPECTED * expected):
+        height, foreseen = of.height(response, now.point), height
+        if stopped or (
+            violation <= max(tolerance, AS_EXPECTED * expected) and foreseen - height <= worth
+        ):
             break
     return state, stopped
 
@@ -286,8 +265,8 @@ def _settle(
 def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Response) -> Problem:
     """The rows that a hotter temperature leaves in doubt, over what the others leave.
 
-    The others have one option that is best by far, and stay there; if the duals move further than
-    that, a pass over all rows shows it.
+    The others have one option that is best by far, and stay there as long as no dual moves far; a
+    pass over all rows shows whether they do.
     """
     hot = respond(problem, of, state.point, state.temperature * HOTTER)
     index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
@@ -307,7 +286,7 @@ def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) ->
     state = replace(
         state,
         point=now.point,
-        regret=float(response.regret) + of.idle(response, now.point),
+        regret=float(response.regret),
         doubt=float(np.asarray(response.doubt)[np.asarray(problem.rows.weight) > 0].sum()),
         violation=now.violation,
         steps=state.steps + now.steps,

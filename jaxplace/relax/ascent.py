@@ -77,6 +77,10 @@ class Constraints:
         """What overload and idle capacity are worth at the duals: a loss besides regret."""
         return float(np.abs(self.taken(response) - self.limit) @ point)
 
+    def height(self, response: Response, point: np.ndarray) -> float:
+        """The smoothed semi-dual's value."""
+        return float(response.value) - float(self.limit @ point)
+
     def settled(
         self, response: Response, point: np.ndarray, tolerance: float, worth: float
     ) -> bool:
@@ -115,8 +119,12 @@ class AbstractAscent(abc.ABC):
         tolerance: float,
         worth: float,
         report: Report,
+        span: float = np.inf,
     ) -> Settled:
-        """Climb from `point` until `Constraints.settled`, or no step helps."""
+        """Climb from `point` until `Constraints.settled`, or no step helps.
+
+        No dual goes further than `span` temperatures from where it was.
+        """
 
 
 def respond(problem: Problem, of: Constraints, point: np.ndarray, temperature: float) -> Response:

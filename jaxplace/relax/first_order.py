@@ -50,6 +50,7 @@ class FirstOrder(AbstractAscent):
         tolerance: float,
         worth: float,
         report: Report,
+        span: float = np.inf,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)
@@ -59,7 +60,10 @@ class FirstOrder(AbstractAscent):
         stretch = np.sqrt(np.maximum(bend, 1e-6 * of.total) / temperature)
         start, update = _lbfgs(self.memory)
         memory = start(jnp.asarray(point * stretch))
-        heights = [self._height(of, now)]
+        room = span * temperature / of.unit
+        box = np.maximum(point - room, 0.0), point + room
+        search = functools.partial(self._search, problem, of, temperature, stretch, box)
+        heights = [of.height(now.response, now.point)]
         while now.steps < self.max_steps and not report(now):
             stuck = heights[-1] - heights[0] <= NEGLIGIBLE * abs(heights[-1])
             if of.settled(now.response, now.point, tolerance, worth):
@@ -69,38 +73,35 @@ class FirstOrder(AbstractAscent):
             slope = (of.taken(now.response) - of.limit) / stretch
             slope = np.where((now.point > 0) | (slope > 0), slope, 0.0)
             step, memory = update(jnp.asarray(-slope), memory, jnp.asarray(now.point * stretch))
-            found = self._search(problem, of, now, temperature, stretch, -np.asarray(step), slope)
+            found = search(now, -np.asarray(step), slope)
             if found is None:  # the memory misleads: once more along the slope itself
                 memory = start(jnp.asarray(now.point * stretch))
-                found = self._search(problem, of, now, temperature, stretch, slope, slope)
+                found = search(now, slope, slope)
             if found is None:
                 break
             now = found
-            heights = [*heights[-PATIENCE:], self._height(of, now)]
+            heights = [*heights[-PATIENCE:], of.height(now.response, now.point)]
         return now
-
-    @staticmethod
-    def _height(of: Constraints, now: Settled) -> float:
-        return float(now.response.value) - float(of.limit @ now.point)
 
     def _search(
         self,
         problem: Problem,
         of: Constraints,
-        now: Settled,
         temperature: float,
         stretch: np.ndarray,
+        box: tuple[np.ndarray, np.ndarray],
+        now: Settled,
         direction: np.ndarray,
         slope: np.ndarray,
     ) -> Settled | None:
         """The first of ever shorter projected steps along `direction` that brings its rise."""
-        height = self._height(of, now)
+        height = of.height(now.response, now.point)
         for halving in range(SHORTER):
-            target = np.maximum(now.point + direction / stretch * 0.5**halving, 0.0)
+            target = np.clip(now.point + direction / stretch * 0.5**halving, *box)
             target = target.astype(np.float32).astype(np.float64)
             promised = float(slope @ ((target - now.point) * stretch))
             response = respond(problem, of, target, temperature)
             there = Settled(target, response, of.violation(response, target), now.steps + 1)
-            if promised > 0 and self._height(of, there) - height >= ARMIJO * promised:
+            if promised > 0 and of.height(response, target) - height >= ARMIJO * promised:
                 return there
         return None

@@ -22,7 +22,7 @@ from jaxplace.relax.sampling import sample
 
 SWEEPS = 6  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
-CURVATURE_NOISE = 3e-6  # of the largest curvature
+CURVATURE_NOISE = 3e-6  # of a dual's curvature and the largest, their geometric mean
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 FEW_ROWS = 2048  # whose curvature is taken whatever it costs
@@ -34,6 +34,9 @@ NEGLIGIBLE = 1e-6  # of itself, or
 SLOW = 0.1  # of what is worth a step
 SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is settled
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
+SURPRISING = 0.5  # share of a gradient that the model did not foresee: it went too far
+AT_REACH = 0.9  # a step that its reach cut short
+MUCH, LACK = 50.0, 2e-3  # of what is worth a step, and of the value: what one dual may lack
 LONGEST = 1e5  # temperatures, in any step
 
 
@@ -67,7 +70,7 @@ def trial_point(
     diagonal = matrix.diagonal()
     flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
     # float32 sums leave the matrix indefinite by about their rounding
-    floor = CURVATURE_NOISE * diagonal.max() + 1e-18
+    floor = CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
     extra = damping * (diagonal + 1e-2 * flat) + floor
     low, high = np.maximum(-point, -reach), reach
     free = ((point > 0) | (gradient > 0)) & (reach > 0)
@@ -127,11 +130,12 @@ class Newton(AbstractAscent):
         tolerance: float,
         worth: float,
         report: Report,
+        span: float = np.inf,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)
         response = respond(problem, of, point, temperature)
-        height = float(response.value) - of.limit @ point
+        height, start = of.height(response, point), point
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
         heights = [height]
@@ -145,13 +149,20 @@ class Newton(AbstractAscent):
             gradient = of.taken(now.response) - of.limit
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)
+            left = span * temperature / of.unit - np.abs(now.point - start)
+            reach = np.clip(reach, 0.0, np.maximum(left, 0.0))
             for _ in range(TRIES):
                 trial = trial_point(matrix, gradient, now.point, reach, damping)
-                if near and 0 <= trial.promised <= enough:
+                lack = _lack(trial, now.point, reach)
+                if (
+                    near
+                    and 0 <= trial.promised <= enough
+                    and lack <= min(MUCH * enough, LACK * abs(height))
+                ):
                     return now
                 there = trial.point.astype(np.float32).astype(np.float64)
                 response = respond(problem, of, there, temperature)
-                rise = float(response.value) - of.limit @ there - height
+                rise = of.height(response, there) - height
                 promised = trial.promised
                 if promised <= 0:  # the active set went round in circles: stiffer, it will not
                     damping = max(damping * 16, STIFF)
@@ -159,20 +170,18 @@ class Newton(AbstractAscent):
                     damping = damping * 4
                 elif rise > 0.75 * promised:
                     damping = max(damping / 4, 1e-9)
-                step = there - now.point
+                step, unit = there - now.point, temperature / of.unit
+                after = of.taken(response) - of.limit
+                size = np.abs(after) + np.abs(gradient) + SMALL * of.total * of.unit
+                surprise = np.abs(after - trial.gradient) / size
                 if rise > 0.05 * promised > 0:
                     break
-                unit = temperature / of.unit
-                reach = np.maximum(
-                    np.minimum(reach, np.maximum(np.abs(step), unit)) / 2, unit / 1e3
-                )
+                wrong = surprise > min(SURPRISING, np.median(surprise))  # the others go on
+                shorter = np.minimum(reach, np.maximum(np.abs(step), unit)) / 2
+                reach = np.where(wrong, np.maximum(shorter, unit / 1e3), reach)
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
-            after = of.taken(response) - of.limit
-            wrong = np.abs(after - trial.gradient)
-            size = np.abs(after) + np.abs(gradient) + SMALL * of.total * of.unit
-            unit, trusted = temperature / of.unit, rise > 0.75 * promised
-            reach = _adapt(reach, step, wrong / size, unit=unit, trusted=trusted)
+            reach = _adapt(reach, step, surprise, unit=unit, trusted=rise > 0.75 * promised)
             height += rise
             now = Settled(there, response, of.violation(response, there), now.steps + 1)
         return now
@@ -199,6 +208,17 @@ class Newton(AbstractAscent):
         return problem.take(index, weight[index] * boost)
 
 
+def _lack(trial: Direction, point: np.ndarray, reach: np.ndarray) -> float:
+    """The most that a dual whose step its reach cut short may yet raise V by.
+
+    It may fall to 0, and rise as far as duals usually are.
+    """
+    cut = np.abs(trial.point - point) > AT_REACH * reach
+    usual = np.median(point[point > 0]) if (point > 0).any() else 0.0
+    way = np.where(trial.gradient < 0, point, usual)
+    return float((np.abs(trial.gradient) * way)[cut].max(initial=0.0))
+
+
 def _adapt(
     reach: np.ndarray,
     step: np.ndarray,
@@ -221,6 +241,6 @@ def _adapt(
         unit: [q] one temperature, in each dual's unit.
         trusted: whether the model foresaw the rise of the value.
     """
-    stopped = np.abs(step) > 0.9 * reach
+    stopped = np.abs(step) > AT_REACH * reach
     longer = np.where(stopped | trusted, np.minimum(2 * reach, LONGEST * unit), reach)
-    return np.where(surprise > 0.5, np.maximum(reach / 2, unit / 4), longer)
+    return np.where(surprise > SURPRISING, np.maximum(reach / 2, unit / 4), longer)
