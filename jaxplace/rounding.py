@@ -20,6 +20,7 @@ from jaxplace.repair.core import Core, join, prefix
 
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 FEWEST_ROWS, MOST_ROWS = 32_768, 300_000  # of a core
+DRAWN_FROM = 8  # options of a row near a tie that is in no core
 RISE = 0.3  # of a temperature: least rise of a price in the auctions between
 SETTLE_ROWS = 32_768  # that the duals settle on again while it is hot
 STEPS = 10  # of the ascent at one temperature
@@ -103,7 +104,12 @@ def round_plan(
     problem, instance = compiled.problem, compiled.pairs.instance
     first, margin = lead(compiled, relaxation.point)
     margin = margin / relaxation.temperature
-    index = _undecided(compiled, first, margin, fewest)
+    near = _nearest(problem, margin, fewest)
+    beside = np.nonzero((margin <= WINDOW) & ~near)[0]
+    if len(beside):  # too many for a core, but not to be decided all alike
+        first = first.copy()
+        first[beside] = _drawn(problem, relaxation, beside, seed)
+    index = _undecided(compiled, first, margin, near)
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
     decided = _others(compiled.order[index], instance.rows)
@@ -227,18 +233,45 @@ def _lead(
     return jnp.where(left_out, NOWHERE, region[:, 0]), (second - best) / scale
 
 
-def _undecided(
-    compiled: Compiled, first: np.ndarray, margin: np.ndarray, fewest: int
-) -> np.ndarray:
-    """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
-    instance = compiled.pairs.instance
+def _nearest(problem: Problem, margin: np.ndarray, fewest: int) -> np.ndarray:
+    """[n] bool: rows of the core, those near a tie; if too many, the largest and the nearest."""
     near = margin <= WINDOW
     size = int(np.clip(near.sum(), fewest, MOST_ROWS))
     if size >= len(margin):
-        near[:] = True
-    elif size != near.sum():
-        near = np.zeros(len(margin), bool)
-        near[np.argpartition(margin, size)[:size]] = True
+        return np.ones(len(margin), bool)
+    if near.sum() > size:  # the small rows that are left out are drawn, and their errors cancel
+        scale = np.where(near, np.asarray(problem.rows.scale)[: len(margin)], 0.0)
+        large = np.argpartition(-scale, size // 2)[: size // 2]
+        near[:] = False
+        near[large] = True
+        margin = np.where(near, np.inf, margin)
+        size -= len(large)
+    else:
+        near[:] = False
+    near[np.argpartition(margin, size)[:size]] = True
+    return near
+
+
+def _drawn(problem: Problem, relaxation: Relaxation, index: np.ndarray, seed: int) -> np.ndarray:
+    """An option of each of some rows (-1: unplaced), all its units there, as often as its share."""
+    part, duals = problem.take(index), Constraints.of(problem).duals(relaxation.point)
+    region, reduced = _best(part, duals, min(DRAWN_FROM, problem.regions))
+    rows = part.rows
+    out, scale = (np.asarray(values)[: part.size, None] for values in (rows.unplaced, rows.scale))
+    region = np.hstack([region, np.full((len(index), 1), NOWHERE)])
+    asked = np.hstack([reduced, out]) / (relaxation.temperature * scale)
+    share = np.exp(asked.min(1, keepdims=True) - asked, dtype=np.float64)
+    share /= share.sum(1, keepdims=True)
+    likely = np.tile(np.minimum([0, 1], problem.regions), (len(index), 1))
+    drawn = systematic(share, region, likely, seed).argmax(1)
+    return np.take_along_axis(region, drawn[:, None], 1)[:, 0]
+
+
+def _undecided(
+    compiled: Compiled, first: np.ndarray, margin: np.ndarray, near: np.ndarray
+) -> np.ndarray:
+    """Problem rows of the core: those near a tie, and whatever overloads a region by itself."""
+    instance, near = compiled.pairs.instance, near.copy()
     rest = np.nonzero(~near & (first >= 0))[0]
     row, region = compiled.order[rest], first[rest]
     load = _load(compiled, row, region, instance.count[row])

@@ -29,8 +29,9 @@ GROWTH = 4  # from one sample to the next
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 64.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED = 31  # regions that each of them chooses from
-SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
-ROUNDS, AS_EXPECTED = 3, 1.5  # of choosing them, while all rows' violation is above theirs
+SPAN = 256.0  # temperatures that a dual may fall before they are chosen anew
+ROUNDS = 3  # of choosing them anew, while all rows
+AS_EXPECTED, MISSED = 1.5, 5.0  # violate more than they, or the value falls short by so many worths
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
@@ -256,7 +257,8 @@ def _settle(
         state = _note(problem, of, state, replace(now, response=response, violation=violation))
         height, foreseen = of.height(response, now.point), height
         if stopped or (
-            violation <= max(tolerance, AS_EXPECTED * expected) and foreseen - height <= worth
+            violation <= max(tolerance, AS_EXPECTED * expected)
+            and foreseen - height <= MISSED * worth
         ):
             break
     return state, stopped
@@ -265,7 +267,7 @@ def _settle(
 def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Response) -> Problem:
     """The rows that a hotter temperature leaves in doubt, over what the others leave.
 
-    The others have one option that is best by far, and stay there as long as no dual moves far; a
+    The others have one option that is best by far, and stay there as long as no dual falls far; a
     pass over all rows shows whether they do.
     """
     hot = respond(problem, of, state.point, state.temperature * HOTTER)

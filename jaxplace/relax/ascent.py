@@ -123,7 +123,7 @@ class AbstractAscent(abc.ABC):
     ) -> Settled:
         """Climb from `point` until `Constraints.settled`, or no step helps.
 
-        No dual goes further than `span` temperatures from where it was.
+        No dual falls by more than `span` temperatures.
         """
 
 

@@ -35,8 +35,7 @@ SLOW = 0.1  # of what is worth a step
 SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is settled
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 SURPRISING = 0.5  # share of a gradient that the model did not foresee: it went too far
-AT_REACH = 0.9  # a step that its reach cut short
-MUCH, LACK = 50.0, 2e-3  # of what is worth a step, and of the value: what one dual may lack
+AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reaches it may lack
 LONGEST = 1e5  # temperatures, in any step
 
 
@@ -52,6 +51,7 @@ def trial_point(
     matrix: np.ndarray,
     gradient: np.ndarray,
     point: np.ndarray,
+    lowest: np.ndarray,
     reach: np.ndarray,
     damping: float,
 ) -> Direction:
@@ -60,7 +60,8 @@ def trial_point(
     Args:
         matrix: [q, q] minus the Hessian, positive semidefinite up to float32.
         gradient: [q] load - limit.
-        point: [q] >= 0.
+        point: [q] >= `lowest`.
+        lowest: [q] >= 0, what no dual may fall below.
         reach: [q] the furthest that each dual may move.
         damping: share of the diagonal that is added to it.
 
@@ -72,8 +73,8 @@ def trial_point(
     # float32 sums leave the matrix indefinite by about their rounding
     floor = CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
     extra = damping * (diagonal + 1e-2 * flat) + floor
-    low, high = np.maximum(-point, -reach), reach
-    free = ((point > 0) | (gradient > 0)) & (reach > 0)
+    low, high = np.maximum(lowest - point, -reach), reach
+    free = (point > lowest) | (gradient > 0)
     step = np.zeros_like(point)
     for _ in range(SWEEPS):
         index = np.nonzero(free)[0]
@@ -135,7 +136,8 @@ class Newton(AbstractAscent):
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)
         response = respond(problem, of, point, temperature)
-        height, start = of.height(response, point), point
+        height = of.height(response, point)
+        lowest = np.maximum(point - span * temperature / of.unit, 0.0)
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
         heights = [height]
@@ -149,16 +151,9 @@ class Newton(AbstractAscent):
             gradient = of.taken(now.response) - of.limit
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)
-            left = span * temperature / of.unit - np.abs(now.point - start)
-            reach = np.clip(reach, 0.0, np.maximum(left, 0.0))
             for _ in range(TRIES):
-                trial = trial_point(matrix, gradient, now.point, reach, damping)
-                lack = _lack(trial, now.point, reach)
-                if (
-                    near
-                    and 0 <= trial.promised <= enough
-                    and lack <= min(MUCH * enough, LACK * abs(height))
-                ):
+                trial = trial_point(matrix, gradient, now.point, lowest, reach, damping)
+                if near and 0 <= trial.promised + _farther(trial, now.point, reach) <= enough:
                     return now
                 there = trial.point.astype(np.float32).astype(np.float64)
                 response = respond(problem, of, there, temperature)
@@ -208,15 +203,10 @@ class Newton(AbstractAscent):
         return problem.take(index, weight[index] * boost)
 
 
-def _lack(trial: Direction, point: np.ndarray, reach: np.ndarray) -> float:
-    """The most that a dual whose step its reach cut short may yet raise V by.
-
-    It may fall to 0, and rise as far as duals usually are.
-    """
+def _farther(trial: Direction, point: np.ndarray, reach: np.ndarray) -> float:
+    """What V may rise by beyond a step that some duals' reach cuts short."""
     cut = np.abs(trial.point - point) > AT_REACH * reach
-    usual = np.median(point[point > 0]) if (point > 0).any() else 0.0
-    way = np.where(trial.gradient < 0, point, usual)
-    return float((np.abs(trial.gradient) * way)[cut].max(initial=0.0))
+    return FAR * float(np.abs(trial.gradient[cut]) @ reach[cut])
 
 
 def _adapt(

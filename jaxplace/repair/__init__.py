@@ -15,7 +15,8 @@ __all__ = ["Core", "repair", "search"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60
-RETRIES = 8  # of putting badly placed units where they belong
+RETRIES = 8  # of putting badly placed units where they belong,
+RETRY = 4.0  # as long as each gains so many times more than a round of exchanges must
 
 
 def repair(
@@ -53,7 +54,7 @@ def repair(
         if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
             break
         retried = settle()
-        if retried > cost - enough:
+        if retried > cost - RETRY * enough:
             core.units[:] = before
             break
         cost = retried
