@@ -15,6 +15,7 @@ at a falling temperature; the cheapest plan without overload is kept.
 """
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ LATE = 0.6  # of a run after which penalties only rise, so that it ends without 
 MOST_PENALTY = 100.0  # times the dual
 CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
 RUN = 100  # chains begun for each unit in the first run; every other is twice as long
-PATIENCE = 3  # runs in a row without a cheaper plan: the last
+PATIENCE = 5  # runs in a row without a cheaper plan: the last
 CHUNK = 2048  # chains between two looks at the clock
 MOST_LOOKS = 1 << 29  # units looked at in all: some ten seconds
 
@@ -95,36 +96,40 @@ def search(core: Core, prices: np.ndarray, *, seed: int, enough: float, deadline
         enough: the cost at which the search ends [USD].
         deadline: `time.perf_counter` at which it ends.
     """
-    task, plan, typical = _begin(core, prices)
-    units, rng = len(task.row), np.random.default_rng(seed)
-    if units < 2:
+    loose = np.minimum(core.units, FREE)
+    if loose.sum() < 2:
         return
+    task, plan, typical = _begin(core, loose, prices)
+    units, rng = len(task.row), np.random.default_rng(seed)
     whole, labels = np.zeros(units, np.int64), np.zeros((DEPTH, WIDE), np.int64)
     beam = _Beam(
         labels, np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
         np.full(units, np.inf), whole, whole.copy(), whole.copy())  # fmt: skip
-    fixed = core.objective() - plan.usd[1]
+    enough -= core.objective() - plan.usd[1]  # what those that stay cost
     chains, looks, idle = RUN * units, 0, 0
-    while idle < PATIENCE and looks < MOST_LOOKS:
+
+    def over() -> bool:
+        return bool(plan.usd[1] <= enough or time.perf_counter() > deadline)
+
+    while idle < PATIENCE and looks < MOST_LOOKS and not over():
         before = plan.usd[1]
         plan.penalty[:] = PENALTY * task.base
         for first in range(0, chains, CHUNK):
-            if fixed + plan.usd[1] <= enough or time.perf_counter() > deadline:
-                _keep(core, task, plan)
-                return
+            if over():
+                break
             turn = np.arange(first, min(first + CHUNK, chains))
             heat = HOT * typical * (COLD / HOT) ** (turn / chains)
             bars = heat * rng.exponential(size=len(turn))
-            looks += _anneal(task, plan, beam, rng.integers(units, size=len(turn)), bars, first,
-                             LATE * chains)  # fmt: skip
+            picks = rng.integers(units, size=len(turn))
+            looks += _anneal(task, plan, beam, picks, bars, first, LATE * chains)
         idle = 0 if plan.usd[1] < before else idle + 1
         chains *= 2
-    _keep(core, task, plan)
+    core.units -= loose
+    np.add.at(core.units, (task.row, plan.best), 1)
 
 
-def _begin(core: Core, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
+def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
     """The search's own arrays, and what a typical row minds its second-best option [USD]."""
-    loose = np.minimum(core.units, FREE)
     row, at = np.nonzero(loose)
     row, at = np.repeat(row, loose[row, at]), np.repeat(at, loose[row, at])
     stay = core.units - loose
@@ -138,7 +143,7 @@ def _begin(core: Core, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
     known = np.isfinite(core.cost)
     usd = np.abs(core.cost[known]).mean()
     use, toll = (v[known].mean(0) for v in (core.use, core.toll))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         base = np.maximum(prices, np.where(use > 0, CHEAP * usd / use, 0.0))
         levy = np.where(toll > 0, usd / toll, 0.0)
     full = np.where(core.room < np.inf, np.abs(core.room), 0.0)
@@ -154,18 +159,12 @@ def _begin(core: Core, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
         link(x, here[x], head, after, before)
     free = room.copy()
     np.subtract.at(free, here, core.use[row, at])
-    cost = float(np.cumsum(core.cost[row, at])[-1]) if len(row) else 0.0  # in turn, as below
+    cost = float(np.cumsum(core.cost[row, at])[-1])  # in turn, as below
     spare = task.purse - core.toll[row, at].sum(0)
     plan = _Plan(
         at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * levy,
         np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
     return task, plan, float(np.median(minds)) if len(minds) else 0.0
-
-
-def _keep(core: Core, task: _Task, plan: _Plan) -> None:
-    """Put the best plan into the core."""
-    core.units -= np.minimum(core.units, FREE)
-    np.add.at(core.units, (task.row, plan.best), 1)
 
 
 @compiled
@@ -182,56 +181,43 @@ def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-unty
             low = plan.usd[1] - TINY * abs(plan.usd[1])
             if plan.usd[0] < low and _fits(task, plan) and plan.usd[0] < low:
                 plan.usd[1] = plan.usd[0]
-                for x in range(len(plan.at)):
-                    plan.best[x] = plan.at[x]
+                plan.best[:] = plan.at
     return looks
 
 
 @compiled
 def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
     """Penalties rise where there is overload, and fall where there is none."""
+    change = np.where(plan.free < -task.hair, RAISE, lower)
+    plan.penalty[:] = np.maximum(plan.penalty * change, LEAST * task.base)
+    plan.penalty[:] = np.minimum(plan.penalty, MOST_PENALTY * task.base)
+    plan.levy[:] *= np.where(plan.spare < 0, RAISE, lower)
     for j in range(len(task.room)):
-        for r in range(task.room.shape[1]):
-            factor = RAISE if plan.free[j, r] < -task.hair[j, r] else lower
-            low, high = LEAST * task.base[j, r], MOST_PENALTY * task.base[j, r]
-            plan.penalty[j, r] = min(max(plan.penalty[j, r] * factor, low), high)
         _weigh(task, plan, j)
     plan.most[0] = plan.energy.max()
-    for b in range(len(plan.spare)):
-        plan.levy[b] *= RAISE if plan.spare[b] < 0 else lower
+
+
+@partial(compiled, inline=True)
+def _changed(task, plan, j, gone, k, come, o):  # type: ignore[no-untyped-def]
+    """The energy of a region when one unit has left it and another has come; row -1: none.
+
+    Free room is worth its dual; overload costs its penalty, beside the dual that its units pay.
+    """
+    total = 0.0
+    for r in range(task.room.shape[1]):
+        free, price = plan.free[j, r], task.price[j, r]
+        if gone >= 0:
+            free += task.use[gone, k, r]
+        if come >= 0:
+            free -= task.use[come, o, r]
+        total += price * free if free >= 0 else (price - plan.penalty[j, r]) * free
+    return total
 
 
 @compiled
 def _weigh(task, plan, j):  # type: ignore[no-untyped-def]
     """The energy of a region as it is."""
-    total = 0.0
-    for r in range(task.room.shape[1]):
-        total += _energy(plan.free[j, r], task.price[j, r], plan.penalty[j, r])
-    plan.energy[j] = total
-
-
-def _energy_of(free, price, penalty):  # type: ignore[no-untyped-def]
-    """What free room is worth, or overload costs beside the duals that it pays."""
-    return price * free if free >= 0 else (price - penalty) * free
-
-
-_energy = compiled(_energy_of, inline=True)
-
-
-def _changed_of(task, plan, j, gone, k, come, o):  # type: ignore[no-untyped-def]
-    """The energy of a region when one unit has left it and another has come; row -1: none."""
-    total = 0.0
-    for r in range(task.room.shape[1]):
-        free = plan.free[j, r]
-        if gone >= 0:
-            free += task.use[gone, k, r]
-        if come >= 0:
-            free -= task.use[come, o, r]
-        total += _energy(free, task.price[j, r], plan.penalty[j, r])
-    return total
-
-
-_changed = compiled(_changed_of, inline=True)
+    plan.energy[j] = _changed(task, plan, j, -1, 0, -1, 0)
 
 
 @compiled
@@ -353,11 +339,9 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
         x = beam.unit[level, label]
         i, k = task.row[x], plan.at[x]
         source, target = task.region[i, k], task.region[i, option]
-        for r in range(task.room.shape[1]):
-            plan.free[source, r] += task.use[i, k, r]
-            plan.free[target, r] -= task.use[i, option, r]
-        for b in range(len(plan.spare)):
-            plan.spare[b] -= task.toll[i, option, b] - task.toll[i, k, b]
+        plan.free[source] += task.use[i, k]
+        plan.free[target] -= task.use[i, option]
+        plan.spare[:] += task.toll[i, k] - task.toll[i, option]
         plan.usd[0] += task.cost[i, option] - task.cost[i, k]
         unlink(x, source, plan.head, plan.after, plan.before)
         link(x, target, plan.head, plan.after, plan.before)
@@ -370,22 +354,12 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
 @compiled
 def _fits(task, plan):  # type: ignore[no-untyped-def]
     """Whether nothing is overloaded; all sums are taken anew before that is believed."""
-    size, resources = task.room.shape
-    for turn in range(2):
-        for j in range(size):
-            for r in range(resources):
-                if plan.free[j, r] < -(1 if turn else 1e3) * task.hair[j, r]:
-                    return False
-        for b in range(len(plan.spare)):
-            if plan.spare[b] < 0:
-                return False
-        if turn == 0:
-            plan.free[:], plan.spare[:], plan.usd[0] = task.room, task.purse, 0.0
-            for x in range(len(plan.at)):
-                i, k = task.row[x], plan.at[x]
-                plan.usd[0] += task.cost[i, k]
-                for r in range(resources):
-                    plan.free[task.region[i, k], r] -= task.use[i, k, r]
-                for b in range(len(plan.spare)):
-                    plan.spare[b] -= task.toll[i, k, b]
-    return True
+    if (plan.free < -1e3 * task.hair).any() or (plan.spare < 0).any():
+        return False
+    plan.free[:], plan.spare[:], plan.usd[0] = task.room, task.purse, 0.0
+    for x in range(len(plan.at)):
+        i, k = task.row[x], plan.at[x]
+        plan.usd[0] += task.cost[i, k]
+        plan.free[task.region[i, k]] -= task.use[i, k]
+        plan.spare[:] -= task.toll[i, k]
+    return not ((plan.free < -task.hair).any() or (plan.spare < 0).any())
