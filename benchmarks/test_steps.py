@@ -12,9 +12,10 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.common import digest
-from jaxplace import Settings, rounding, solve
+from jaxplace import Settings, solve
 from jaxplace.kernels import api
 from jaxplace.relax import anneal, newton
+from jaxplace.rounding import plan
 
 
 SCENARIO = os.environ.get("JAXPLACE_STEPS", "medium")
@@ -37,8 +38,8 @@ STEPS = {  # what is left out -> [(module, name, what stands there instead)]
     "duals extrapolated along the temperatures": [(anneal, "_cooled", same_duals)],
     "a budget for the curvature's rows": [(newton, "CURVATURE_PAIRS", 1e30)],
     "curvature from rows in doubt only": [(newton, "DOUBTFUL", -1.0)],
-    "rounding the largest first": [(rounding, "STEP", 1e30)],
-    "settling the duals after each size": [(rounding, "_resettle", same_relaxation)],
+    "rounding the largest first": [(plan, "STEP", 1e30)],
+    "settling the duals after each size": [(plan, "_resettle", same_relaxation)],
     "compiled loops: XLA instead": [(api, "_on_host", lambda problem: False)],
 }
 

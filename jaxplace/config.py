@@ -135,7 +135,7 @@ class ExplainConfig(SolveConfig):
         request: id of the request to explain.
         region: id of the region to explain; one of the two is needed.
         plan: folder of an earlier solve, whose hour and policy then hold; null: solve first.
-        out: nothing is written; the option is there for files of options shared with `solve`.
+        out: folder for explain.html and explain.json; null: nothing is written.
         json: print the tables as JSON.
     """
 

@@ -89,6 +89,7 @@ class _Run:
     timings: dict[str, float] = field(default_factory=dict)
     trace: list[Checkpoint] = field(default_factory=list)
     plan: float | None = None
+    penalty: float = 0.0  # of the units that no region allows [USD]; in no figure here but plans'
 
     def solve(self, warm_start: Placement | Start | None, device: str) -> Placement:
         """The stages of the pipeline, in order."""
@@ -98,18 +99,18 @@ class _Run:
             figures = baselines(instance, rules)
         with self.clock("prepare"):
             compiled = compile_instance(instance)
-            compiled, penalty = servable(compiled)
+            compiled, self.penalty = servable(compiled)
         state = (
             begin(compiled.problem)
             if warm_start is None
             else warm(compiled, warm_start, self.settings.seed)
         )
         plan = min(rules, key=lambda name: figures[name]["objective_usd"])
-        assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - penalty
+        assignment, self.plan = rules[plan], figures[plan]["objective_usd"] - self.penalty
         if isinstance(warm_start, Placement):
             kept = still_feasible(instance, warm_start)
-            if kept is not None and kept - penalty < self.plan:
-                assignment, self.plan = warm_start.assignment, kept - penalty
+            if kept is not None and kept - self.penalty < self.plan:
+                assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
         attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
         for attempt in range(0 if warm_start is None else QUICK, attempts):
@@ -119,12 +120,13 @@ class _Run:
                 status = Status.time_limit
                 break
             with self.clock("round"):
-                rounded = self.round(compiled, state, goal, attempt, penalty)
-            if rounded.core.kept() and rounded.objective() - penalty < self.plan:
-                assignment, self.plan = rounded.assignment(), rounded.objective() - penalty
+                rounded = self.round(compiled, state, goal, attempt)
+            cost = rounded.objective() - self.penalty
+            if rounded.core.kept() and cost < self.plan:
+                assignment, self.plan = rounded.assignment(), cost
             self.note(compiled, state, "repaired")
-            content = SOON if rounded.coarse or attempt == QUICK else CONTENT
-            if self.plan - self.bound(compiled, state) <= content * goal * abs(self.plan):
+            content = content_with(rounded, attempt) * goal * abs(self.plan)
+            if self.plan - self.bound(compiled, state) <= content:
                 break
             if self.late():
                 status = Status.time_limit
@@ -196,9 +198,7 @@ class _Run:
         """The method that the settings ask for."""
         return choose(self.settings.solver, duals=compiled.problem.limit.size)
 
-    def round(
-        self, compiled: Compiled, state: Relaxation, goal: float, attempt: int, penalty: float
-    ) -> Rounded:
+    def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
         rounded = round_plan(
             compiled,
@@ -209,23 +209,24 @@ class _Run:
             quick=attempt == QUICK,
         )
         hair = state.temperature * compiled.problem.scaling.cost
-        scale = abs(self.bound(compiled, state))
+        bound, content = self.bound(compiled, state), content_with(rounded, attempt) * goal
+        target = bound + content * abs(bound) + self.penalty - rounded.decided_usd
         repair(
             rounded.core,
             rounded.prices,
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
-            enough=ENOUGH * goal * scale,
-            worth=(SOON if rounded.coarse else CONTENT) / 2 * goal * scale,
+            target=target,
+            enough=ENOUGH * goal * abs(bound),
+            worth=content / 2 * abs(bound),
             retries=0 if attempt == QUICK else RETRIES,
         )
         if attempt != QUICK and self.instance.rows <= FEW_ROWS and rounded.core.kept():
-            enough = self.bound(compiled, state) + CONTENT * goal * scale
             search(
                 rounded.core,
                 rounded.prices,
                 seed=self.settings.seed,
-                enough=enough + penalty - rounded.decided_usd,
+                target=target,
                 deadline=self.deadline(),
             )
         return rounded
@@ -269,6 +270,11 @@ class _Run:
         spent = time.perf_counter() - start - compiling
         self.timings[stage] = self.timings.get(stage, 0.0) + spent
         self.timings["compile"] = self.timings.get("compile", 0.0) + compiling
+
+
+def content_with(rounded: Rounded, attempt: int) -> float:
+    """Share of the gap asked for at which the search ends."""
+    return SOON if rounded.coarse or attempt == QUICK else CONTENT
 
 
 def servable(compiled: Compiled) -> tuple[Compiled, float]:

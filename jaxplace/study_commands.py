@@ -88,7 +88,7 @@ def _study(command: str, words: list[str], folder: Path | None) -> int:
 
 def explain(words: list[str], folder: Path | None) -> int:
     """Say why a request runs where it does, or what fills a region."""
-    options, _ = config.load("explain", words, folder)
+    options, whole = config.load("explain", words, folder)
     settings, policy = config.settings(options), config.policy(options)
     if (options.request is None) == (options.region is None):
         raise InputError("`jaxplace explain` needs one of `request=ID` and `region=ID`")
@@ -97,6 +97,7 @@ def explain(words: list[str], folder: Path | None) -> int:
     from jaxplace.studies import files, tables
     from jaxplace.studies.explain import explain as answer
 
+    out = options.out and atomic.check_target(Path(options.out), marker=files.EXPLAIN)
     hour, plan = options.hour, None
     if options.plan is not None:
         from jaxplace.studies.saved import read_summary
@@ -110,22 +111,14 @@ def explain(words: list[str], folder: Path | None) -> int:
         instance = _instance(options, hour, policy, progress)
         placement = _placement(plan, instance, settings, progress)
     found = answer(placement, request=options.request, region=options.region)
+    if out:
+        extra = {"config.yaml": config.as_yaml(whole)}
+        files.save_explanation(found, placement, out, extra=extra)
     if options.json:
-        sys.stdout.write(
-            files.to_json(
-                {
-                    "title": found.title,
-                    "says": list(found.says),
-                    "facts": found.facts,
-                    "gap": placement.certificate.gap,
-                    "hour": instance.hour,
-                    "tables": {name: files.records(t) for name, t in found.tables.items()},
-                    "seconds": time.perf_counter() - started,
-                }
-            )
-        )
+        spent = time.perf_counter() - started
+        sys.stdout.write(files.to_json(files.explain_figures(found, placement, spent)))
     else:
-        tables.show_explanation(found, placement)
+        tables.show_explanation(found, placement, out)
     return 0 if placement.certificate.gap <= settings.gap_target else 1
 
 

@@ -18,7 +18,7 @@ from studies import cases
 
 import jaxplace
 from jaxplace import report
-from jaxplace.studies import audit_page, frontier_page
+from jaxplace.studies import audit_page, explain_page, frontier_page
 from jaxplace.studies.breakeven import break_even
 from jaxplace.studies.homes import homes
 
@@ -28,6 +28,7 @@ BROWSER = os.environ.get("BROWSER") or next(filter(None, map(shutil.which, NAMES
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason="no browser: install chromium, or name one in BROWSER"
 )
+PAGES = ("report", "frontier", "audit", "explain request", "explain region")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
 WATCH = """<script>
 const seen = parent.seen;
@@ -77,6 +78,12 @@ def pages():
         "report": report.render(placements.placement(case)),
         "frontier": frontier_page.render(found, table, len(table)),
         "audit": audit_page.render(jaxplace.audit(instance)),
+        "explain request": explain_page.render(
+            jaxplace.explain(found.last, request=instance.request_id[7]), found.last
+        ),
+        "explain region": explain_page.render(
+            jaxplace.explain(found.last, region=instance.region_id[3]), found.last
+        ),
     }
 
 
@@ -94,7 +101,7 @@ def browse(folder, path, *flags):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["report", "frontier", "audit"])
+@pytest.mark.parametrize("name", PAGES)
 def test_page_works(made, name, width, tmp_path):
     """Nothing is logged, no id becomes a script, tables sort and filter, no sideways scrolling."""
     page = made[name].replace('<meta charset="utf-8">', '<meta charset="utf-8">' + WATCH, 1)
@@ -117,7 +124,7 @@ def test_page_works(made, name, width, tmp_path):
         assert table["count"].startswith("0 of")
 
 
-@pytest.mark.parametrize("name", ["report", "frontier", "audit"])
+@pytest.mark.parametrize("name", PAGES)
 def test_screenshot(made, name, tmp_path):
     """The browser draws the page: the picture is more than an empty one."""
     file, image = tmp_path / "page.html", tmp_path / "page.png"

@@ -10,6 +10,7 @@ from instances import dense_instance, random_instance
 from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
 from jaxplace.problem import Duals, compile_instance
+from jaxplace.rounding import decide, laid_out, plan
 
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -93,3 +94,47 @@ def test_the_seed_moves_the_offset():
     instance = dense_instance(0, n=40, m=8)
     np.testing.assert_array_equal(units(instance, 1), units(instance, 1))
     assert any((units(instance, 1) != units(instance, s)).any() for s in range(2, 6))
+
+
+def test_rows_near_a_tie_that_no_core_holds_are_drawn(monkeypatch):
+    """All rows tie: decided by their best option they would go the same way, and overflow."""
+    n, m = 6000, 8
+    instance = Instance.from_arrays(
+        cost=np.ones((n, m)) + 1e-6 * np.arange(m),
+        use=np.ones((n, 1)),
+        capacity=np.full((m, 1), 1.1 * n / m),
+    )
+    monkeypatch.setattr(decide, "MOST_ROWS", 1000)
+    monkeypatch.setattr(plan, "FEWEST_ROWS", 500)
+    core = rounded_at_zero(instance).core
+    assert len(core.row) <= 2500
+    taken = instance.capacity - core.room[:-1]
+    assert (taken > 0.1 * n / m).all()
+
+
+def test_decided_rows_that_mind_least_make_room_for_units_left_out():
+    """Four large units have one region, full of decided small rows."""
+    small, large = 400, 4
+    allowed = np.ones((small + large, 3), bool)
+    allowed[small:, 1:] = False
+    instance = Instance.from_arrays(
+        cost=np.ones(allowed.shape),
+        use=np.r_[np.ones(small), np.full(large, 20.0)][:, None],
+        capacity=np.full((3, 1), 400.0),
+        allowed=allowed,
+    )
+    compiled = compile_instance(instance)
+    problem = compiled.problem
+    index = np.nonzero(compiled.order >= small)[0]
+    options = np.tile([0, 3], (large, 1))
+    left_out = laid_out(
+        compiled.pairs, compiled.order[index], options, np.zeros(2, bool), np.zeros(0)
+    )
+    left_out.units[:, -1] = 1
+    left_out.room = np.zeros((4, 1))
+    margin = np.random.default_rng(0).permutation(problem.size).astype(float)
+    found = decide.helpers(compiled, np.zeros(problem.size, np.int32), margin, index, [left_out])
+    others = np.setdiff1d(np.arange(problem.size), index)
+    lacking = int(decide.HELP * large * 20)
+    wanted = others[np.argsort(margin[others])[:lacking]]
+    np.testing.assert_array_equal(found, np.sort(wanted))

@@ -1,7 +1,7 @@
 """Temperature continuation over growing samples: the relaxation's one loop.
 
 Hot and small first, colder and larger as the duals settle.  A sample serves as long as enough of
-its rows are in doubt at the temperature; then the next, eight times larger one goes on from its
+its rows are in doubt at the temperature; then the next, four times larger one goes on from its
 duals, and at last all rows.
 """
 
@@ -51,7 +51,7 @@ class Relaxation:
         point: [q] duals as `Constraints` orders them, at `temperature`.
         best: [q] the duals whose float32 bound was highest so far.
         bound: that bound, or -inf before the first full pass; float32, not certified.
-        regret: what the smoothed plan costs above the bound, and what its violation is worth.
+        regret: what the smoothed plan costs above the bound, if its violation is worth nothing.
         doubt: rows that are split between options, a row counting 1 - sum of squared shares.
         violation: overload and priced idle capacity of the smoothed plan, share of all use.
     """
@@ -239,9 +239,7 @@ def _settle(
     height = of.height(response, state.point)
     for _ in range(ROUNDS):
         part = _restless(problem, of, state, response)
-        its = Constraints.of(part)
-        share = of.total / its.total
-        height -= its.height(respond(part, its, state.point, state.temperature), state.point)
+        share = of.total / Constraints.of(part).total
         now = ascent.settle(
             part,
             state.point,
@@ -251,7 +249,8 @@ def _settle(
             report=report,
             span=SPAN,
         )
-        height += its.height(now.response, now.point)  # if the other rows stay where they are
+        height += now.rise  # if the other rows stay where they are
+        del part  # the next one would have no room beside it
         response = respond(problem, of, now.point, state.temperature)
         violation, expected = of.violation(response, now.point), now.violation / share
         state = _note(problem, of, state, replace(now, response=response, violation=violation))

@@ -101,6 +101,7 @@ class Settled:
     response: Response
     violation: float
     steps: int
+    rise: float = 0.0  # of the smoothed value since the ascent's start
 
 
 Report = Callable[[Settled], bool]  # called after each step; True: stop now

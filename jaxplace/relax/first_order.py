@@ -100,7 +100,8 @@ class FirstOrder(AbstractAscent):
             target = target.astype(np.float32).astype(np.float64)
             promised = float(slope @ ((target - now.point) * stretch))
             response = respond(problem, of, target, temperature)
-            there = Settled(target, response, of.violation(response, target), now.steps + 1)
-            if promised > 0 and of.height(response, target) - height >= ARMIJO * promised:
-                return there
+            rise = of.height(response, target) - height
+            if promised > 0 and rise >= ARMIJO * promised:
+                violation = of.violation(response, target)
+                return Settled(target, response, violation, now.steps + 1, now.rise + rise)
         return None

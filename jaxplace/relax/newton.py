@@ -178,7 +178,8 @@ class Newton(AbstractAscent):
                 break  # at float32's limit: nothing nearer the optimum can be told apart
             reach = _adapt(reach, step, surprise, unit=unit, trusted=rise > 0.75 * promised)
             height += rise
-            now = Settled(there, response, of.violation(response, there), now.steps + 1)
+            violation = of.violation(response, there)
+            now = Settled(there, response, violation, now.steps + 1, now.rise + rise)
         return now
 
     def _curved(self, problem: Problem, response: Response) -> Problem:

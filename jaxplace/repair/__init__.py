@@ -27,6 +27,7 @@ def repair(
     deadline: float,
     enough: float,
     worth: float,
+    target: float = -np.inf,
     retries: int = RETRIES,
 ) -> None:
     """Make the core's plan feasible, then cheaper while that pays.
@@ -38,6 +39,7 @@ def repair(
         deadline: `time.perf_counter` after which improving stops; feasibility comes first.
         enough: gains per round below this end the search [USD].
         worth: badly placed units that lose less than this in all are left where they are [USD].
+        target: cost of the core at which the search ends [USD].
         retries: of putting badly placed units where they belong.
     """
     if not len(core.row):
@@ -51,7 +53,9 @@ def repair(
     cost = settle()
     for _ in range(retries):
         before = core.units.copy()
-        if time.perf_counter() > deadline or not reinsert(core, prices, worth=worth):
+        if cost <= target or time.perf_counter() > deadline:
+            break
+        if not reinsert(core, prices, worth=worth):
             break
         retried = settle()
         if retried > cost - RETRY * enough:

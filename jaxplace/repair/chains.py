@@ -15,6 +15,7 @@ at a falling temperature; the cheapest plan without overload is kept.
 """
 
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -32,9 +33,9 @@ RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a ch
 LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload
 MOST_PENALTY = 100.0  # times the dual
 CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
-RUN = 100  # chains begun for each unit in the first run; every other is twice as long
+RUN = 100  # chains begun for each unit in the first run
 PATIENCE = 5  # runs in a row without a cheaper plan: the last
-CHUNK = 2048  # chains between two looks at the clock
+CHUNK, CHUNK_LOOKS = 2048, 1 << 24  # chains between two looks at the clock, and units looked at
 MOST_LOOKS = 1 << 29  # units looked at in all: some ten seconds
 
 
@@ -53,6 +54,7 @@ class _Task(NamedTuple):
     purse: np.ndarray  # [B]
     price: np.ndarray  # [m + 1, R] duals
     base: np.ndarray  # [m + 1, R] what penalties go by
+    toll_base: np.ndarray  # [B] the same of budgets
     hair: np.ndarray  # [m + 1, R] overload that is a sum's own rounding
 
 
@@ -86,14 +88,14 @@ class _Beam(NamedTuple):
     touched: np.ndarray  # [n]
 
 
-def search(core: Core, prices: np.ndarray, *, seed: int, enough: float, deadline: float) -> None:
+def search(core: Core, prices: np.ndarray, *, seed: int, target: float, deadline: float) -> None:
     """Make a feasible plan cheaper; it is left as it is if nothing better is found.
 
     Args:
         core: changed in place, its capacities and budgets hold before and after.
         prices: [m + 1, R] the relaxation's duals [USD per use], 0 at the unplaced option.
         seed: of the order of the chains and of what is accepted.
-        enough: the cost at which the search ends [USD].
+        target: cost of the core at which the search ends [USD].
         deadline: `time.perf_counter` at which it ends.
     """
     loose = np.minimum(core.units, FREE)
@@ -105,27 +107,56 @@ def search(core: Core, prices: np.ndarray, *, seed: int, enough: float, deadline
     beam = _Beam(
         labels, np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
         np.full(units, np.inf), whole, whole.copy(), whole.copy())  # fmt: skip
-    enough -= core.objective() - plan.usd[1]  # what those that stay cost
-    chains, looks, idle = RUN * units, 0, 0
-
-    def over() -> bool:
-        return bool(plan.usd[1] <= enough or time.perf_counter() > deadline)
-
-    while idle < PATIENCE and looks < MOST_LOOKS and not over():
+    target -= core.objective() - plan.usd[1]  # what those that stay cost
+    effort, idle = _Effort(RUN * units, deadline), 0
+    size = int(np.clip(CHUNK_LOOKS // (DEPTH * WIDE * units), 1, CHUNK))
+    while idle < PATIENCE and (chains := effort.next_run()):
         before = plan.usd[1]
-        plan.penalty[:] = PENALTY * task.base
-        for first in range(0, chains, CHUNK):
-            if over():
+        plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.toll_base
+        for first in range(0, chains, size):
+            if plan.usd[1] <= target or effort.over():
                 break
-            turn = np.arange(first, min(first + CHUNK, chains))
+            turn = np.arange(first, min(first + size, chains))
             heat = HOT * typical * (COLD / HOT) ** (turn / chains)
             bars = heat * rng.exponential(size=len(turn))
             picks = rng.integers(units, size=len(turn))
-            looks += _anneal(task, plan, beam, picks, bars, first, LATE * chains)
+            effort.add(len(turn), _anneal(task, plan, beam, picks, bars, first, LATE * chains))
+        if plan.usd[1] <= target:
+            break
         idle = 0 if plan.usd[1] < before else idle + 1
-        chains *= 2
     core.units -= loose
     np.add.at(core.units, (task.row, plan.best), 1)
+
+
+@dataclass
+class _Effort:
+    """How long the runs are: each twice as long as the last, and the last as long as may be."""
+
+    chains: int  # of the next run
+    deadline: float
+    started: float = field(default_factory=time.perf_counter)
+    done: int = 0
+    looks: int = 0
+
+    def next_run(self) -> int:
+        """Chains to begin; 0: what is left is not worth a run."""
+        chains, self.chains = self.chains, 2 * self.chains
+        if not self.done:
+            return chains
+        seconds = (time.perf_counter() - self.started) / self.done
+        left = int(min((self.deadline - time.perf_counter()) / max(seconds, 1e-9), 1e15))
+        left = min(left, (MOST_LOOKS - self.looks) * self.done // max(self.looks, 1))
+        if left >= 3 * chains:  # another one can follow
+            return chains
+        return left if 4 * left >= chains else 0
+
+    def add(self, chains: int, looks: int) -> None:
+        """What was done."""
+        self.done, self.looks = self.done + chains, self.looks + looks
+
+    def over(self) -> bool:
+        """Whether to stop at once."""
+        return self.looks >= MOST_LOOKS or time.perf_counter() > self.deadline
 
 
 def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
@@ -145,12 +176,12 @@ def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _P
     use, toll = (v[known].mean(0) for v in (core.use, core.toll))
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.maximum(prices, np.where(use > 0, CHEAP * usd / use, 0.0))
-        levy = np.where(toll > 0, usd / toll, 0.0)
+        toll_base = np.where(toll > 0, usd / toll, 0.0)
     full = np.where(core.room < np.inf, np.abs(core.room), 0.0)
     task = _Task(
         row, core.region.astype(np.int64), core.cost.copy(), asks, core.use.copy(),
         core.toll.copy(), near, known.sum(1), room,
-        core.purse - np.tensordot(stay, core.toll, 2), prices.copy(), base,
+        core.purse - np.tensordot(stay, core.toll, 2), prices.copy(), base, toll_base,
         TINY * full + 1e-12 * use)  # fmt: skip
     here, size = core.region[row, at], len(room)
     order = np.argsort(here, kind="stable")
@@ -162,7 +193,7 @@ def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _P
     cost = float(np.cumsum(core.cost[row, at])[-1])  # in turn, as below
     spare = task.purse - core.toll[row, at].sum(0)
     plan = _Plan(
-        at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * levy,
+        at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * toll_base,
         np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
     return task, plan, float(np.median(minds)) if len(minds) else 0.0
 
@@ -188,13 +219,17 @@ def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-unty
 @compiled
 def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
     """Penalties rise where there is overload, and fall where there is none."""
-    change = np.where(plan.free < -task.hair, RAISE, lower)
-    plan.penalty[:] = np.maximum(plan.penalty * change, LEAST * task.base)
-    plan.penalty[:] = np.minimum(plan.penalty, MOST_PENALTY * task.base)
-    plan.levy[:] *= np.where(plan.spare < 0, RAISE, lower)
+    for b in range(len(plan.spare)):
+        change = RAISE if plan.spare[b] < 0 else lower
+        plan.levy[b] = min(plan.levy[b] * change, MOST_PENALTY * task.toll_base[b])
+    plan.most[0] = 0.0
     for j in range(len(task.room)):
+        for r in range(task.room.shape[1]):
+            change = RAISE if plan.free[j, r] < -task.hair[j, r] else lower
+            penalty, base = plan.penalty[j, r] * change, task.base[j, r]
+            plan.penalty[j, r] = min(max(penalty, LEAST * base), MOST_PENALTY * base)
         _weigh(task, plan, j)
-    plan.most[0] = plan.energy.max()
+        plan.most[0] = max(plan.most[0], plan.energy[j])
 
 
 @partial(compiled, inline=True)
@@ -339,9 +374,11 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
         x = beam.unit[level, label]
         i, k = task.row[x], plan.at[x]
         source, target = task.region[i, k], task.region[i, option]
-        plan.free[source] += task.use[i, k]
-        plan.free[target] -= task.use[i, option]
-        plan.spare[:] += task.toll[i, k] - task.toll[i, option]
+        for r in range(task.room.shape[1]):
+            plan.free[source, r] += task.use[i, k, r]
+            plan.free[target, r] -= task.use[i, option, r]
+        for b in range(len(plan.spare)):
+            plan.spare[b] += task.toll[i, k, b] - task.toll[i, option, b]
         plan.usd[0] += task.cost[i, option] - task.cost[i, k]
         unlink(x, source, plan.head, plan.after, plan.before)
         link(x, target, plan.head, plan.after, plan.before)
@@ -354,12 +391,32 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
 @compiled
 def _fits(task, plan):  # type: ignore[no-untyped-def]
     """Whether nothing is overloaded; all sums are taken anew before that is believed."""
-    if (plan.free < -1e3 * task.hair).any() or (plan.spare < 0).any():
+    if not _holds(task, plan, 1e3):
         return False
-    plan.free[:], plan.spare[:], plan.usd[0] = task.room, task.purse, 0.0
+    plan.usd[0] = 0.0
+    for j in range(len(task.room)):
+        for r in range(task.room.shape[1]):
+            plan.free[j, r] = task.room[j, r]
+    for b in range(len(plan.spare)):
+        plan.spare[b] = task.purse[b]
     for x in range(len(plan.at)):
         i, k = task.row[x], plan.at[x]
         plan.usd[0] += task.cost[i, k]
-        plan.free[task.region[i, k]] -= task.use[i, k]
-        plan.spare[:] -= task.toll[i, k]
-    return not ((plan.free < -task.hair).any() or (plan.spare < 0).any())
+        for r in range(task.room.shape[1]):
+            plan.free[task.region[i, k], r] -= task.use[i, k, r]
+        for b in range(len(plan.spare)):
+            plan.spare[b] -= task.toll[i, k, b]
+    return _holds(task, plan, 1.0)
+
+
+@compiled
+def _holds(task, plan, hairs):  # type: ignore[no-untyped-def]
+    """Whether no limit is exceeded by more than so many hairs."""
+    for b in range(len(plan.spare)):
+        if plan.spare[b] < 0:
+            return False
+    for j in range(len(task.room)):
+        for r in range(task.room.shape[1]):
+            if plan.free[j, r] < -hairs * task.hair[j, r]:
+                return False
+    return True

@@ -49,6 +49,12 @@ class Core:
         _take(self.units, self.region, self.use, left)
         return left
 
+    def load(self, units: np.ndarray) -> np.ndarray:
+        """[m + 1, R] what such units [c, K], whole or not, would take."""
+        amounts = np.moveaxis(units[..., None] * self.use, 2, 0)
+        size = int(self.region.max(initial=-1)) + 1
+        return np.stack([np.bincount(self.region.ravel(), u.ravel(), size) for u in amounts], 1)
+
     def kept(self) -> bool:
         """Whether every fleet budget is kept."""
         return bool((self.spare() >= -BUDGET_TOL * np.maximum(np.abs(self.purse), 1.0)).all())

@@ -23,9 +23,18 @@ BASELINES = {
     "greedy": "greedy cheapest",
     "stay": "staying put",
 }
+UNITS = {"_usd": "USD", "_kg": "kg", "_kwh": "kWh"}
 BINDING = "Regions where one more unit of capacity would save most"
 TOP_REGIONS = 5  # of each resource
 TOP_ROWS = 15  # of all resources
+
+
+def heading(name: str) -> str:
+    """A column's name in words, with its unit: dual_usd -> dual, USD."""
+    for ending, unit in UNITS.items():
+        if name.endswith(ending):
+            return f"{name.removesuffix(ending).replace('_', ' ')}, {unit}"
+    return name.replace("_", " ")
 
 
 class Grade(enum.Enum):

@@ -1,4 +1,4 @@
-"""What `frontier` and `audit` write: all files of a run, or none."""
+"""What `frontier`, `audit` and `explain` write: all files of a run, or none."""
 
 import json
 import math
@@ -14,14 +14,16 @@ import pyarrow.parquet as pq
 
 from jaxplace import atomic, runtime
 from jaxplace.instance import Instance
-from jaxplace.studies import audit_page, frontier_page
+from jaxplace.placement import Placement
+from jaxplace.studies import audit_page, explain_page, frontier_page
 from jaxplace.studies.audit import Audit
 from jaxplace.studies.breakeven import break_even
+from jaxplace.studies.explain import Explanation
 from jaxplace.studies.frontier import Frontier
 from jaxplace.studies.homes import homes
 
 
-FRONTIER, AUDIT = "frontier.json", "audit.json"  # the file of each set that marks its folder
+FRONTIER, AUDIT, EXPLAIN = "frontier.json", "audit.json", "explain.json"  # mark their folders
 TEXT = pd.StringDtype("pyarrow")
 
 
@@ -168,3 +170,37 @@ def save_audit(
 
     atomic.replace_set(atomic.check_target(out, marker=AUDIT), fill, marker=AUDIT)
     return figures
+
+
+def explain_figures(found: Explanation, placement: Placement, seconds: float) -> dict[str, Any]:
+    """`explain.json`."""
+    return {
+        "title": found.title,
+        "says": list(found.says),
+        "facts": found.facts,
+        "gap": placement.certificate.gap,
+        "hour": placement.instance.hour,
+        "tables": {name: records(table) for name, table in found.tables.items()},
+        "seconds": seconds,
+    }
+
+
+def save_explanation(
+    found: Explanation, placement: Placement, out: Path, *, extra: Mapping[str, str] = {}
+) -> None:
+    """Write explain.json, explain.html and `extra`.
+
+    Raises:
+        InputError: `out` cannot be a run's folder.
+        OutputError: the disk refused; an earlier run's files are then unchanged.
+    """
+
+    def fill(folder: Path) -> None:
+        page = explain_page.render(found, placement)
+        (folder / "explain.html").write_text(page, encoding="utf-8")
+        figures = explain_figures(found, placement, runtime.process_age_s())
+        (folder / EXPLAIN).write_text(to_json(figures), encoding="utf-8")
+        for name, text in extra.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    atomic.replace_set(atomic.check_target(out, marker=EXPLAIN), fill, marker=EXPLAIN)

@@ -1,7 +1,9 @@
 """The energy-latency frontier: the same hour at one latency budget after another (CONTRACT 8).
 
-The tightest budget is solved first, and each plan is the start of the next: what a budget allows,
-a looser one allows too, so an earlier plan is one to beat and the cost never rises.
+The middle budget is solved first.  What a budget allows, a looser one allows too, so its plan is
+one to beat at the looser ones, and good enough where their bounds say so; its duals are the start
+at the tighter ones.  A tighter budget's plan that turns out cheaper replaces the looser one's, so
+the cost never rises.
 """
 
 import itertools
@@ -20,7 +22,7 @@ from jaxplace.settings import Settings
 from jaxplace.studies import variants
 from jaxplace.studies.homes import by_distance, homes, it_kwh, relocatable, relocated_kwh
 from jaxplace.studies.settings import FrontierSettings
-from jaxplace.studies.warm import cheapest, warm_solve
+from jaxplace.studies.warm import cheapest, warm_solve, with_plan_of
 
 
 PLAN, UNLIMITED, MODELLED = "plan", "capacity lifted", "modelled RTT"
@@ -41,7 +43,7 @@ class Frontier:
         duals: the capacity duals of every point of the curve "plan", and how full regions are.
         model_error: the latency model against the table [ms].
         notes: what a reader has to know: units that become unservable, costs that rose.
-        last: the placement at the loosest budget of the first curve.
+        plans: the placements of the first curve, by rising budget.
         gap_target: the gap that every point was asked for.
     """
 
@@ -51,13 +53,18 @@ class Frontier:
     duals: pd.DataFrame
     model_error: dict[str, float]
     notes: tuple[str, ...]
-    last: Placement
+    plans: tuple[Placement, ...]
     gap_target: float
 
     @property
     def label(self) -> str:
         """The column of `points` that holds the list's numbers."""
         return LABELS[self.kind]
+
+    @property
+    def last(self) -> Placement:
+        """The placement at the loosest budget of the first curve."""
+        return self.plans[-1]
 
     @property
     def worst_gap(self) -> float:
@@ -114,12 +121,11 @@ class _Job:
         policy = self.instance.policy.carbon_price_usd_per_t
         prices = sorted(set(self.options.carbon_prices)) or [policy]
         start: Placement | None = None
-        last: Placement | None = None
+        own: list[Placement] = []
         for price in prices:
             priced = variants.priced(self.instance, price)
-            plans = list(self.curve(PLAN, priced, start))
-            start, last = plans[0], last or plans[-1]
-        assert last is not None
+            plans = self.curve(PLAN, priced, start)
+            start, own = plans[middle(len(plans))], own or plans
         first = variants.priced(self.instance, prices[0])
         if self.options.unlimited:
             self.free_curve(UNLIMITED, variants.lifted(first))
@@ -127,7 +133,7 @@ class _Job:
             for name, rung in variants.ladder(first).items():
                 self.free_curve(name, rung)
         if self.options.modelled:
-            list(self.curve(MODELLED, variants.modelled(first), None))
+            self.curve(MODELLED, variants.modelled(first), None)
         points = with_returns(pd.DataFrame(self.rows))
         return Frontier(
             kind=self.options.kind,
@@ -136,30 +142,40 @@ class _Job:
             duals=pd.concat(self.duals, ignore_index=True),
             model_error=variants.model_error(self.instance),
             notes=(*self.lost(points), *rises(points)),
-            last=last,
+            plans=tuple(own),
             gap_target=self.settings.gap_target,
         )
 
-    def curve(
-        self, series: str, instance: Instance, start: Placement | None
-    ) -> Iterator[Placement]:
-        """One curve, from the tightest budget on."""
-        for value in self.options.points:
-            at = variants.with_budgets(instance, self.options.kind, value)
-            price = instance.policy.carbon_price_usd_per_t
-            self.say(f"{series}: {COLUMNS[self.options.kind]} {value:g}, carbon {price:g} USD/t")
-            if start is None:
-                start = pipeline.solve(at, self.settings, progress=self.progress)
-            else:
-                start = warm_solve(at, self.settings, start, self.progress)
-            self.note(series, value, start)
-            yield start
+    def curve(self, series: str, instance: Instance, start: Placement | None) -> list[Placement]:
+        """One curve, by rising budget; solved from the middle outwards."""
+        values = self.options.points
+        first = middle(len(values))
+        plans: dict[int, Placement] = {}
+        for at in (*range(first, len(values)), *reversed(range(first))):
+            near = plans.get(at - 1, plans.get(at + 1, start))
+            plans[at] = self.point(series, instance, values[at], near)
+        for at in range(1, len(values)):
+            plans[at] = with_plan_of(plans[at], plans[at - 1])
+        for at, value in enumerate(values):
+            self.note(series, value, plans[at])
+        return [plans[at] for at in range(len(values))]
+
+    def point(
+        self, series: str, instance: Instance, value: float, near: Placement | None
+    ) -> Placement:
+        """One budget, warm where there is a neighbour."""
+        at = variants.with_budgets(instance, self.options.kind, value)
+        price = instance.policy.carbon_price_usd_per_t
+        self.say(f"{series}: {COLUMNS[self.options.kind]} {value:g}, carbon {price:g} USD/t")
+        if near is None:
+            return pipeline.solve(at, self.settings, progress=self.progress)
+        return warm_solve(at, self.settings, near, self.progress)
 
     def free_curve(self, series: str, instance: Instance) -> None:
         """One curve without capacities; with fleet budgets it still needs solves."""
         policy = instance.policy
         if policy.max_moves is not None or policy.carbon_cap_kg is not None:
-            list(self.curve(series, instance, None))
+            self.curve(series, instance, None)
             return
         self.say(f"{series}: no capacity, each unit at its cheapest region")
         for value in self.options.points:
@@ -264,6 +280,11 @@ class _Job:
             )
         if not np.isfinite(points["budget_ms"]).any():
             yield "No request has a finite latency budget, so every point is the same problem"
+
+
+def middle(number: int) -> int:
+    """Position of the budget that is solved first."""
+    return (number - 1) // 2
 
 
 def with_returns(points: pd.DataFrame) -> pd.DataFrame:

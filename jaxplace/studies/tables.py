@@ -11,7 +11,7 @@ from rich.text import Text
 
 from jaxplace.console import console, printable
 from jaxplace.placement import Placement
-from jaxplace.report.words import number, percent, whole
+from jaxplace.report.words import heading, number, percent, whole
 from jaxplace.studies.audit import Audit
 from jaxplace.studies.explain import Explanation
 from jaxplace.studies.frontier import COLUMNS, Frontier
@@ -19,7 +19,6 @@ from jaxplace.studies.frontier import COLUMNS, Frontier
 
 MOST_CLOSINGS, MOST_ROWS = 15, 25
 COUNTS = {"units", "unplaced", "moves", "captive_units"}
-UNITS = {"_usd": "USD", "_kg": "kg", "_kwh": "kWh"}
 
 
 def show_frontier(found: Frontier, out: Path, stream: TextIO | None = None) -> None:
@@ -71,7 +70,10 @@ def show_audit(found: Audit, out: Path, stream: TextIO | None = None) -> None:
 
 
 def show_explanation(
-    found: Explanation, placement: Placement, stream: TextIO | None = None
+    found: Explanation,
+    placement: Placement,
+    out: Path | None = None,
+    stream: TextIO | None = None,
 ) -> None:
     """The answer, its figures and its tables."""
     parts: list[RenderableType] = [Text(printable(found.title), style="bold")]
@@ -86,6 +88,7 @@ def show_explanation(
             parts.append(Text(f"and {len(table) - MOST_ROWS:,} more; json=true prints all"))
     gap = percent(placement.certificate.gap)
     parts += [Text(), Text(f"The plan's certified gap is {gap}; duals are those of its bound.")]
+    parts += _written(out, "explain.html") if out else []
     _print(stream, *parts)
 
 
@@ -113,7 +116,7 @@ def _table(frame: pd.DataFrame) -> Table:
     numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in kept]
     table = _grid(*numeric)
     table.columns[0].no_wrap = True  # ids are for copying
-    table.add_row(*(_head(str(name)) for name in kept))
+    table.add_row(*(printable(heading(str(name))) for name in kept))
     for row in frame[kept].itertuples(index=False):
         table.add_row(*(_shown(str(n), v) for n, v in zip(kept, row, strict=True)))
     return table
@@ -124,14 +127,6 @@ def _blank(column: pd.Series) -> bool:
     if str(column.name).endswith("_usd"):
         return bool((column == 0).all())
     return not pd.api.types.is_numeric_dtype(column) and bool((column.fillna("") == "").all())
-
-
-def _head(name: str) -> str:
-    """A column's name in words, with its unit."""
-    for ending, unit in UNITS.items():
-        if name.endswith(ending):
-            return f"{name.removesuffix(ending).replace('_', ' ')}, {unit}"
-    return printable(name.replace("_", " "))
 
 
 def _shown(name: str, value: object) -> str:

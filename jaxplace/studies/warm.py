@@ -26,10 +26,9 @@ from jaxplace.status import Status
 
 
 FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
-MOST_FREE = 0.5  # of all rows; if more are in doubt, all are solved
+MOST_FREE = 0.15  # of all rows, beyond twice as many: more would cost as much as solving all
 SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
-SAME = 1.05  # an earlier plan whose gap grew by no more than this has nothing to gain
 Watch = Callable[[Checkpoint], None]
 
 
@@ -52,23 +51,28 @@ def warm_solve(
     started = time.perf_counter()
     kept = as_it_was(instance, previous, started)
     goal = settings.gap_target
-    if kept.certificate.gap <= min(goal, previous.certificate.gap * SAME):
+    if kept.certificate.gap <= pipeline.CONTENT * goal:  # a search would end here
         return kept
     found = touch_up(instance, settings, previous, progress) if _splits(instance) else None
+    if found is not None:
+        found = with_bound_of(found, kept)
     if found is None or found.certificate.gap > goal:
         found = pipeline.solve(instance, settings, warm_start=previous, progress=progress)
+        found = with_bound_of(found, kept)
     cheaper = kept.certificate.objective_usd < found.certificate.objective_usd
     if kept.certificate.feasible and cheaper:
-        proof = certify(instance, kept.assignment, found.duals)
-        better = proof.gap < kept.certificate.gap
-        duals = found.duals if better else kept.duals
-        kept = dataclasses.replace(
-            kept, duals=duals, certificate=proof if better else kept.certificate
-        )
-        found = kept
+        found = with_bound_of(kept, found)
     spent = {"total": time.perf_counter() - started}
     status = Status.converged if found.certificate.gap <= goal else found.status
     return dataclasses.replace(found, timings_s=spent, status=status)
+
+
+def with_bound_of(plan: Placement, other: Placement) -> Placement:
+    """A plan with the better of two placements' duals, both of the same instance."""
+    if other.certificate.lower_bound_usd <= plan.certificate.lower_bound_usd:
+        return plan
+    proof = certify(plan.instance, plan.assignment, other.duals)
+    return dataclasses.replace(plan, duals=other.duals, certificate=proof)
 
 
 def _splits(instance: Instance) -> bool:
@@ -106,7 +110,7 @@ def touch_up(
     """The rows in doubt solved anew, the others held; None if too many are in doubt."""
     plan = previous.assignment
     free = _in_doubt(instance, previous)
-    if free.sum() > MOST_FREE * instance.rows:
+    if free.sum() > max(2 * FREE_ROWS, MOST_FREE * instance.rows):
         return None
     held = ~free[plan.row]
     row, region, count = plan.row[held], plan.region[held], plan.count[held]
@@ -142,6 +146,16 @@ def touch_up(
         baselines={},
         trace=(),
     )
+
+
+def with_plan_of(plan: Placement, other: Placement) -> Placement:
+    """A placement with another one's plan where that is cheaper and the instance allows it."""
+    if other.certificate.objective_usd >= plan.certificate.objective_usd:
+        return plan
+    proof = certify(plan.instance, other.assignment, plan.duals)
+    if not proof.feasible or proof.objective_usd >= plan.certificate.objective_usd:
+        return plan
+    return dataclasses.replace(plan, assignment=other.assignment, certificate=proof)
 
 
 def load(instance: Instance, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:

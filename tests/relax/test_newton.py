@@ -94,3 +94,37 @@ def test_no_capacity_at_all(method):
     )
     found, _ = climb(instance, method, 0.1)
     assert np.isfinite(found.point).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_dual_falls_by_more_than_its_span(method):
+    """Short lists of regions are made for the duals at hand."""
+    problem = compile_instance(KINDS["every feature"]()).problem
+    of, temperature, span = Constraints.of(problem), 0.3, 5.0
+    ascent = choose(SolverSettings(method=method), duals=problem.limit.size)
+    start = np.full(len(of.limit), 40.0)
+    found = ascent.settle(
+        problem, start, temperature, tolerance=1e-3, worth=0.0, report=lambda _: False, span=span
+    )
+    lowest = start - span * temperature / of.unit
+    assert (found.point >= lowest - 1e-4).all()
+    assert (found.point < start - 1e-3).any()
+
+
+def test_a_dual_that_ran_away_comes_back():
+    """A sample may price a region that nobody needs as dear as being left out."""
+    problem = compile_instance(random_instance(1, features=(), tightness=0.5)).problem
+    of = Constraints.of(problem)
+    ascent = choose(SolverSettings(), duals=problem.limit.size)
+
+    def settled(start):
+        return ascent.settle(
+            problem, start, 1e-3, tolerance=1e-2, worth=1e-3, report=lambda _: False
+        )
+
+    right = settled(np.zeros(len(of.limit)))
+    away = right.point.copy()
+    away[0] += 20.0
+    again = settled(away)
+    height = of.height(right.response, right.point)
+    assert of.height(again.response, again.point) == pytest.approx(height, rel=1e-3)

@@ -1,6 +1,5 @@
 """Annealed ejection chains: never worse, always feasible, and best where that can be told."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +29,9 @@ def feasible(instance: Instance, seed: int) -> Rounded:
     return rounded
 
 
-def searched(rounded: Rounded, *, seed: int = 0, enough: float = -np.inf) -> None:
+def searched(rounded: Rounded, *, seed: int = 0, target: float = -np.inf) -> None:
     """As long as it likes."""
-    search(rounded.core, rounded.prices, seed=seed, enough=enough, deadline=np.inf)
+    search(rounded.core, rounded.prices, seed=seed, target=target, deadline=np.inf)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -58,21 +57,13 @@ def test_the_same_seed_makes_the_same_plan(kind):
     np.testing.assert_array_equal(plans[0], plans[1])
 
 
-@pytest.mark.parametrize(("deadline", "enough"), [(-1.0, -np.inf), (np.inf, np.inf)])
-def test_nothing_changes_when_there_is_no_time_or_no_need(deadline, enough):
+@pytest.mark.parametrize(("deadline", "target"), [(-1.0, -np.inf), (np.inf, np.inf)])
+def test_nothing_changes_when_there_is_no_time_or_no_need(deadline, target):
     """The clock and the cost that is good enough are looked at first."""
     rounded = feasible(KINDS["dense"](1), 1)
     before = rounded.core.units.copy()
-    search(rounded.core, rounded.prices, seed=0, enough=enough, deadline=deadline)
+    search(rounded.core, rounded.prices, seed=0, target=target, deadline=deadline)
     np.testing.assert_array_equal(rounded.core.units, before)
-
-
-def test_it_ends_by_itself():
-    """Without a deadline, and where no bound proves the plan best."""
-    rounded = feasible(dense_instance(3, n=60, m=6), 3)
-    start = time.process_time()
-    searched(rounded)
-    assert time.process_time() - start < 60.0
 
 
 SMALL = {

@@ -85,8 +85,15 @@ def test_explain_a_saved_plan(fleet, tmp_path, capsys):
     assert len(table) == 12
     assert sum(row["units"] for row in table) <= 4
     assert any(row["carbon_usd"] > 0 for row in table)
-    assert call("explain", f"region={cases.EVIL}3", "plan=plan", "gap_target=0.2") == 0
+    assert not list(tmp_path.rglob("explain.*"))
+    where = f"region={cases.EVIL}3"
+    assert call("explain", where, "plan=plan", "gap_target=0.2", "out=why") == 0
     assert "Who is there" in capsys.readouterr().out
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert "Who is there" in page
+    assert "alert('x')" not in page
+    assert json.loads((tmp_path / "why" / "explain.json").read_text())["tables"]
+    assert call("explain", where, "plan=plan", "out=plan") == 2  # a solve's folder stays
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The frontier: its definitions on a case solved by hand, its laws on fleets."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,13 +9,16 @@ import pytest
 from studies import cases
 
 import jaxplace
+import jaxplace.studies.frontier as studies_frontier
+from jaxplace import pipeline
+from jaxplace.certify import certify
 from jaxplace.errors import InputError
 from jaxplace.studies import variants
 from jaxplace.studies.breakeven import break_even
-from jaxplace.studies.frontier import rises
+from jaxplace.studies.frontier import frontier, rises
 from jaxplace.studies.homes import between_ms, homes, relocatable
 from jaxplace.studies.settings import FrontierSettings
-from jaxplace.studies.warm import cheapest
+from jaxplace.studies.warm import cheapest, with_plan_of
 
 
 def drawn(scenario, policy=None, **options):
@@ -179,6 +183,52 @@ def test_cost_never_rises(kind):
     assert not [note for note in found.notes if "rises" in note]
     shares = points[["share_local", "share_regional", "share_energy"]].sum(axis=1)
     assert np.allclose(shares, 1)
+
+
+def test_solved_from_the_middle(monkeypatch):
+    """The middle budget is solved cold; its plan stays where it is within half the gap."""
+    asked = []
+    solve, warm = pipeline.solve, studies_frontier.warm_solve
+
+    def cold(instance, *rest, **more):
+        asked.append(("cold", instance.terms.latency_budget_ms.max()))
+        return solve(instance, *rest, **more)
+
+    def near(instance, settings, previous, progress):
+        asked.append(("warm", instance.terms.latency_budget_ms.max()))
+        return warm(instance, settings, previous, progress)
+
+    monkeypatch.setattr(studies_frontier.pipeline, "solve", cold)
+    monkeypatch.setattr(studies_frontier, "warm_solve", near)
+    options = FrontierSettings(budgets_ms=[10.0, 30.0, 300.0, 3000.0])
+    found = frontier(cases.three().at(), options=options)
+    assert [step for step in asked if step[0] == "warm"] == [
+        ("warm", 300.0),
+        ("warm", 3000.0),
+        ("warm", 10.0),
+    ]
+    assert asked[0] == ("cold", 30.0)
+    assert [plan.certificate.objective_usd for plan in found.plans] == pytest.approx(
+        found.points["objective_usd"]
+    )
+
+
+def test_a_cheaper_plan_of_a_tighter_budget_is_taken():
+    """Never the other way: what the looser budget allows may be forbidden by the tighter one."""
+    instance = cases.three().at()
+    tight, loose = (
+        pipeline.solve(variants.with_budgets(instance, "budgets_ms", ms)) for ms in (10.0, 300.0)
+    )
+    assert with_plan_of(loose, tight) is loose
+    assert with_plan_of(tight, loose) is tight
+    dear = dataclasses.replace(
+        loose,
+        assignment=tight.assignment,
+        certificate=certify(loose.instance, tight.assignment, loose.duals),
+    )
+    assert with_plan_of(dear, loose).certificate.objective_usd == pytest.approx(
+        loose.certificate.objective_usd
+    )
 
 
 def test_a_rise_is_told():
