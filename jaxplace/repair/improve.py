@@ -6,9 +6,12 @@ to fill dear regions to the brim with units that hardly mind.  A shift fills roo
 fits; an exchange fills it with the difference of two.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from jaxplace.native import compiled
+from jaxplace.native import compiled, spread
 from jaxplace.repair.core import Core, heap_of, pop
 
 
@@ -16,6 +19,7 @@ MOST_MOVES = 400_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
 WORST = 0.5  # of what badly placed units lose: those that are put back first
+PARTS = 8  # of a scan, on all threads
 SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
 
@@ -31,13 +35,31 @@ def shift(core: Core, watched: np.ndarray) -> np.ndarray:
     open_to = watched & (free > 0).any(1)
     if not open_to.any():
         return touched
-    entry, to, gain = _shifts(core.region, core.cost, core.use, core.units, free, open_to)
+    entry, to, gain = _scan(
+        core,
+        lambda rows: _shifts(
+            core.region[rows], core.cost[rows], core.use[rows], core.units[rows], free, open_to
+        ),
+    )
     order = np.argsort(-gain, kind="stable")
     _make(
         entry[order], to[order], core.region, core.use, core.toll, core.units, free, core.spare(),
         touched)  # fmt: skip
     touched[-1] = False
     return touched
+
+
+def _scan(
+    core: Core, part: Callable[[slice], tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> list[np.ndarray]:
+    """Entries, options and figures that a loop finds in each slice of the rows, in their order."""
+
+    def work(first: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        entry, to, figure = part(slice(first, stop))
+        return entry + first * core.units.shape[1], to, figure
+
+    found = spread(work, len(core.units), chunks=PARTS)
+    return [np.concatenate(columns) for columns in zip(*found, strict=True)]
 
 
 @compiled
@@ -118,8 +140,14 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     """One round of exchanges, at most one a row; returns how many were made."""
     free = core.free()
     worth = (np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0) * prices).sum(1)
-    entry, to, extra = _halves(
-        core.region, core.guide, core.use, core.units, prices, worth)  # fmt: skip
+
+    def rows_of(rows: slice) -> tuple[np.ndarray, ...]:
+        return core.region[rows], core.guide[rows], core.use[rows], core.units[rows]
+
+    eager = np.maximum.reduce(
+        spread(lambda a, b: _eager(*rows_of(slice(a, b)), prices), len(core.units), chunks=PARTS)
+    )
+    entry, to, extra = _scan(core, lambda rows: _halves(*rows_of(rows), prices, worth, eager))
     if not len(entry):
         return 0
     if len(entry) > MOST_MOVES:  # those that mind least
@@ -130,10 +158,13 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     source, target = core.region[i, k], core.region[i, to]
     scarce = 0 if free.shape[1] == 1 else int(np.argmin(_fullness(core, free)))
     order, start = _by_pair(source, target, core.use[i, k, scarce], len(free))
-    entry, to = entry[order], to[order]
-    gain, partner = _partners(
-        entry, to, source[order], target[order], start, core.region, core.cost, core.use, free,
-        scarce)  # fmt: skip
+    entry, to, source, target = entry[order], to[order], source[order], target[order]
+    gain, partner = np.zeros(len(entry)), np.zeros(len(entry), np.int64)
+    spread(
+        lambda a, b: _partners(
+            a, b, entry, to, source, target, start, core.region, core.cost, core.use,
+            free, scarce, gain, partner),
+        len(entry), chunks=PARTS)  # fmt: skip
     pays = np.nonzero(gain > 0)[0]
     pays = pays[np.argsort(-gain[pays], kind="stable")][: MOST * len(core.room)]
     return _swap(
@@ -142,46 +173,59 @@ def exchange(core: Core, prices: np.ndarray) -> int:
 
 
 @compiled
-def _halves(region, guide, use, units, prices, worth):  # type: ignore[no-untyped-def]
+def _eager(region, guide, use, units, prices):  # type: ignore[no-untyped-def]
+    """[m + 1] the most that a unit at a region may gain by leaving it."""
+    eager, asks = np.zeros(len(prices)), np.empty(units.shape[1])
+    for i in range(len(units)):
+        least = _asks(region[i], guide[i], use[i], prices, asks)
+        for k in range(len(asks)):
+            if units[i, k]:
+                eager[region[i, k]] = max(eager[region[i, k]], asks[k] - least)
+    return eager
+
+
+@compiled
+def _halves(region, guide, use, units, prices, worth, eager):  # type: ignore[no-untyped-def]
     """Moves that can be half of a paying exchange: entry, option, what the unit minds.
 
     Such a move minds less than the room that is filled is worth, and what the unit that comes
     the other way may gain by leaving.
     """
     rows, options = units.shape
-    m, resources = prices.shape
-    eager = np.zeros(m)
     asks = np.empty(options)
     found = 0
     entry, to, extra = np.empty(1024, np.int64), np.empty(1024, np.int64), np.empty(1024)
-    for turn in range(2):
-        for i in range(rows):
-            least = np.inf
+    for i in range(rows):
+        _asks(region[i], guide[i], use[i], prices, asks)
+        for k in range(options):
+            if not units[i, k]:
+                continue
+            source = region[i, k]
             for o in range(options):
-                asks[o] = guide[i, o]
-                for r in range(resources):
-                    asks[o] += use[i, o, r] * prices[region[i, o], r]
-                least = min(least, asks[o])
-            for k in range(options):
-                if not units[i, k]:
+                minds, target = asks[o] - asks[k], region[i, o]
+                if (
+                    target == source
+                    or not minds < np.inf
+                    or minds >= worth[target] + eager[target] + worth[source]
+                ):
                     continue
-                source = region[i, k]
-                if turn == 0:
-                    eager[source] = max(eager[source], asks[k] - least)
-                    continue
-                for o in range(options):
-                    minds, target = asks[o] - asks[k], region[i, o]
-                    if (
-                        target == source
-                        or not minds < np.inf
-                        or minds >= worth[target] + eager[target] + worth[source]
-                    ):
-                        continue
-                    if found == len(entry):
-                        entry, to, extra = _grown(entry), _grown(to), _grown(extra)
-                    entry[found], to[found], extra[found] = i * options + k, o, minds
-                    found += 1
+                if found == len(entry):
+                    entry, to, extra = _grown(entry), _grown(to), _grown(extra)
+                entry[found], to[found], extra[found] = i * options + k, o, minds
+                found += 1
     return entry[:found], to[:found], extra[:found]
+
+
+@partial(compiled, inline=True)
+def _asks(region, guide, use, prices, asks):  # type: ignore[no-untyped-def]
+    """What a row's options ask at these duals, into `asks`; the least of it."""
+    least = np.inf
+    for o in range(len(asks)):
+        asks[o] = guide[o]
+        for r in range(prices.shape[1]):
+            asks[o] += use[o, r] * prices[region[o], r]
+        least = min(least, asks[o])
+    return least
 
 
 @compiled
@@ -212,12 +256,13 @@ def _by_pair(source, target, frees, m):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _partners(entry, to, source, target, start, region, cost, use, free, scarce):  # type: ignore[no-untyped-def]
-    """The best partner of each move and the gain of both, 0 without one."""
+def _partners(  # type: ignore[no-untyped-def]
+    first, last, entry, to, source, target, start, region, cost, use, free, scarce, gains, partners
+):
+    """The best partner of each move and the gain of both, 0 without one, from `first` to `last`."""
     options = region.shape[1]
     m, resources = free.shape
-    gains, partners = np.zeros(len(entry)), np.zeros(len(entry), np.int64)
-    for n in range(len(entry)):
+    for n in range(first, last):
         i, k, o = entry[n] // options, entry[n] % options, to[n]
         here, there = target[n], source[n]
         # partners of a -> b come from b -> a and must free what the unit needs beyond b's room
@@ -240,7 +285,6 @@ def _partners(entry, to, source, target, start, region, cost, use, free, scarce)
                 fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
             if fits:
                 gains[n], partners[n] = gain, other
-    return gains, partners
 
 
 def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
