@@ -141,13 +141,17 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     free = core.free()
     worth = (np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0) * prices).sum(1)
 
-    def rows_of(rows: slice) -> tuple[np.ndarray, ...]:
-        return core.region[rows], core.guide[rows], core.use[rows], core.units[rows]
+    def eager_in(first: int, stop: int) -> np.ndarray:
+        rows = slice(first, stop)
+        return _eager(core.region[rows], core.guide[rows], core.use[rows], core.units[rows], prices)
 
-    eager = np.maximum.reduce(
-        spread(lambda a, b: _eager(*rows_of(slice(a, b)), prices), len(core.units), chunks=PARTS)
-    )
-    entry, to, extra = _scan(core, lambda rows: _halves(*rows_of(rows), prices, worth, eager))
+    eager = np.maximum.reduce(spread(eager_in, len(core.units), chunks=PARTS))
+    entry, to, extra = _scan(
+        core,
+        lambda rows: _halves(
+            core.region[rows], core.guide[rows], core.use[rows], core.units[rows], prices, worth,
+            eager),
+    )  # fmt: skip
     if not len(entry):
         return 0
     if len(entry) > MOST_MOVES:  # those that mind least
