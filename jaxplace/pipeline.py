@@ -33,7 +33,7 @@ REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cos
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
-FEW_ROWS = 2000  # up to which a plan is searched instead, once
+FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.5  # of the gap asked for: where the search ends
 SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
@@ -210,23 +210,24 @@ class _Run:
         )
         hair = state.temperature * compiled.problem.scaling.cost
         bound, content = self.bound(compiled, state), content_with(rounded, attempt) * goal
-        target = bound + content * abs(bound) + self.penalty - rounded.decided_usd
+        without = self.penalty - rounded.decided_usd
         repair(
             rounded.core,
             rounded.prices,
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
-            target=target,
+            target=bound + content * abs(bound) + without,
             enough=ENOUGH * goal * abs(bound),
             worth=content / 2 * abs(bound),
             retries=0 if attempt == QUICK else RETRIES,
         )
-        if attempt != QUICK and self.instance.rows <= FEW_ROWS and rounded.core.kept():
+        if attempt != QUICK and rounded.core.kept():
             search(
                 rounded.core,
                 rounded.prices,
+                rounded.fees,
                 seed=self.settings.seed,
-                target=target,
+                target=bound + SOON * goal * abs(bound) + without,
                 deadline=self.deadline(),
             )
         return rounded

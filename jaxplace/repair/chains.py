@@ -1,4 +1,4 @@
-"""A small plan made much cheaper: ejection chains, annealed, over plans that may overload a little.
+"""Large units placed better: ejection chains, annealed, over plans that may overload a little.
 
 Where single units are large beside a region's room, a good plan is one whose units fill every dear
 region to the brim, and exchanges between two regions do not find it.  In a chain a unit leaves its
@@ -15,7 +15,7 @@ at a falling temperature; the cheapest plan without overload is kept.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from jaxplace.repair.core import TINY, Core, link, unlink
 FREE = 4  # units of a row at an option that may move; the others stay
 DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
 HOT, COLD = 0.7, 0.2  # temperatures, in what a typical row minds its second-best option
+HOTTER = 3.0  # after a run without a cheaper plan
 PENALTY, LEAST = 1.8, 1.5  # of overload at first, and at least, times the region's dual
 RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
 LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload
@@ -35,8 +36,10 @@ MOST_PENALTY = 100.0  # times the dual
 CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
 RUN = 100  # chains begun for each unit in the first run
 PATIENCE = 5  # runs in a row without a cheaper plan: the last
+MOST_UNITS = 2000  # that may move: of the largest rows
 CHUNK, CHUNK_LOOKS = 2048, 1 << 24  # chains between two looks at the clock, and units looked at
 MOST_LOOKS = 1 << 29  # units looked at in all: some ten seconds
+MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
 class _Task(NamedTuple):
@@ -54,7 +57,8 @@ class _Task(NamedTuple):
     purse: np.ndarray  # [B]
     price: np.ndarray  # [m + 1, R] duals
     base: np.ndarray  # [m + 1, R] what penalties go by
-    toll_base: np.ndarray  # [B] the same of budgets
+    fee: np.ndarray  # [B] duals of the budgets
+    fee_base: np.ndarray  # [B] what their penalties go by
     hair: np.ndarray  # [m + 1, R] overload that is a sum's own rounding
 
 
@@ -80,52 +84,81 @@ class _Beam(NamedTuple):
 
     unit: np.ndarray  # [DEPTH, WIDE] the unit ejected
     energy: np.ndarray  # [DEPTH, WIDE]
+    owed: np.ndarray  # [DEPTH, WIDE] what of it is for budgets
     parent: np.ndarray  # [DEPTH, WIDE] label of the level before
     option: np.ndarray  # [DEPTH, WIDE] where that one's unit goes
     value: np.ndarray  # [n]
+    due: np.ndarray  # [n]
     source: np.ndarray  # [n]
     to: np.ndarray  # [n]
     touched: np.ndarray  # [n]
 
 
-def search(core: Core, prices: np.ndarray, *, seed: int, target: float, deadline: float) -> None:
+def search(
+    core: Core,
+    prices: np.ndarray,
+    fees: np.ndarray,
+    *,
+    seed: int,
+    target: float,
+    deadline: float,
+) -> None:
     """Make a feasible plan cheaper; it is left as it is if nothing better is found.
 
     Args:
         core: changed in place, its capacities and budgets hold before and after.
         prices: [m + 1, R] the relaxation's duals [USD per use], 0 at the unplaced option.
+        fees: [B] those of the fleet budgets [USD per toll].
         seed: of the order of the chains and of what is accepted.
         target: cost of the core at which the search ends [USD].
         deadline: `time.perf_counter` at which it ends.
     """
-    loose = np.minimum(core.units, FREE)
-    if loose.sum() < 2:
+    rows, part = _largest(core, prices)
+    if part.units.sum() < 2 or core.objective() <= target:
         return
-    task, plan, typical = _begin(core, loose, prices)
+    task, plan, typical = _begin(part, prices, fees)
     units, rng = len(task.row), np.random.default_rng(seed)
     whole, labels = np.zeros(units, np.int64), np.zeros((DEPTH, WIDE), np.int64)
     beam = _Beam(
-        labels, np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
-        np.full(units, np.inf), whole, whole.copy(), whole.copy())  # fmt: skip
+        labels, np.zeros((DEPTH, WIDE)), np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
+        np.full(units, np.inf), np.zeros(units), whole, whole.copy(), whole.copy())  # fmt: skip
     target -= core.objective() - plan.usd[1]  # what those that stay cost
-    effort, idle = _Effort(RUN * units, deadline), 0
+    effort, idle = _Effort(RUN * units, MOST_RUNS * RUN * units, deadline), 0
     size = int(np.clip(CHUNK_LOOKS // (DEPTH * WIDE * units), 1, CHUNK))
     while idle < PATIENCE and (chains := effort.next_run()):
         before = plan.usd[1]
-        plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.toll_base
+        plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.fee_base
         for first in range(0, chains, size):
             if plan.usd[1] <= target or effort.over():
                 break
             turn = np.arange(first, min(first + size, chains))
-            heat = HOT * typical * (COLD / HOT) ** (turn / chains)
+            heat = HOTTER**idle * HOT * typical * (COLD / HOT) ** (turn / chains)
             bars = heat * rng.exponential(size=len(turn))
             picks = rng.integers(units, size=len(turn))
             effort.add(len(turn), _anneal(task, plan, beam, picks, bars, first, LATE * chains))
         if plan.usd[1] <= target:
             break
         idle = 0 if plan.usd[1] < before else idle + 1
-    core.units -= loose
-    np.add.at(core.units, (task.row, plan.best), 1)
+    core.units[rows] -= part.units
+    np.add.at(core.units, (rows[task.row], plan.best), 1)
+
+
+def _largest(core: Core, prices: np.ndarray) -> tuple[np.ndarray, Core]:
+    """Rows, and a core of those of their units that may move, over what all others leave.
+
+    The others are units of small rows, which shifts and exchanges place as well, and most of many
+    that are alike.
+    """
+    loose = np.minimum(core.units, FREE)
+    worth = np.einsum("ckr,ckr->ck", core.use, prices[core.region]).max(1)
+    order = np.argsort(-worth, kind="stable")
+    rows = np.sort(order[np.cumsum(loose[order].sum(1)) <= MOST_UNITS])
+    stay = core.units.copy()
+    stay[rows] -= loose[rows]
+    others = replace(core, units=stay)
+    return rows, Core(
+        core.row[rows], core.region[rows], core.cost[rows], core.use[rows], core.toll[rows],
+        core.guide[rows], loose[rows], others.free(), others.spare())  # fmt: skip
 
 
 @dataclass
@@ -133,6 +166,7 @@ class _Effort:
     """How long the runs are: each twice as long as the last, and the last as long as may be."""
 
     chains: int  # of the next run
+    most: int  # in all
     deadline: float
     started: float = field(default_factory=time.perf_counter)
     done: int = 0
@@ -146,6 +180,7 @@ class _Effort:
         seconds = (time.perf_counter() - self.started) / self.done
         left = int(min((self.deadline - time.perf_counter()) / max(seconds, 1e-9), 1e15))
         left = min(left, (MOST_LOOKS - self.looks) * self.done // max(self.looks, 1))
+        left = min(left, self.most - self.done)
         if left >= 3 * chains:  # another one can follow
             return chains
         return left if 4 * left >= chains else 0
@@ -159,15 +194,12 @@ class _Effort:
         return self.looks >= MOST_LOOKS or time.perf_counter() > self.deadline
 
 
-def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _Plan, float]:
+def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Plan, float]:
     """The search's own arrays, and what a typical row minds its second-best option [USD]."""
-    row, at = np.nonzero(loose)
-    row, at = np.repeat(row, loose[row, at]), np.repeat(at, loose[row, at])
-    stay = core.units - loose
-    room, (i, k) = core.room.copy(), np.nonzero(stay)
-    np.subtract.at(room, core.region[i, k], stay[i, k, None] * core.use[i, k])
-    room = np.minimum(room, 1e300)  # so that 0 times what is free is 0
-    asks = core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
+    row, at = np.nonzero(core.units)
+    row, at = np.repeat(row, core.units[row, at]), np.repeat(at, core.units[row, at])
+    room = np.minimum(core.room, 1e300)  # so that 0 times what is free is 0
+    asks = core.cost + core.toll @ fees + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
     near = np.argsort(asks, 1, kind="stable")
     minds = np.diff(np.take_along_axis(asks, near[:, :2], 1))
     minds = minds[np.isfinite(minds) & (minds > 0)]
@@ -176,12 +208,12 @@ def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _P
     use, toll = (v[known].mean(0) for v in (core.use, core.toll))
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.maximum(prices, np.where(use > 0, CHEAP * usd / use, 0.0))
-        toll_base = np.where(toll > 0, usd / toll, 0.0)
+        fee_base = np.maximum(fees, np.where(toll > 0, CHEAP * usd / toll, 0.0))
     full = np.where(core.room < np.inf, np.abs(core.room), 0.0)
     task = _Task(
         row, core.region.astype(np.int64), core.cost.copy(), asks, core.use.copy(),
         core.toll.copy(), near, known.sum(1), room,
-        core.purse - np.tensordot(stay, core.toll, 2), prices.copy(), base, toll_base,
+        core.purse, prices.copy(), base, fees.copy(), fee_base,
         TINY * full + 1e-12 * use)  # fmt: skip
     here, size = core.region[row, at], len(room)
     order = np.argsort(here, kind="stable")
@@ -193,7 +225,7 @@ def _begin(core: Core, loose: np.ndarray, prices: np.ndarray) -> tuple[_Task, _P
     cost = float(np.cumsum(core.cost[row, at])[-1])  # in turn, as below
     spare = task.purse - core.toll[row, at].sum(0)
     plan = _Plan(
-        at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * toll_base,
+        at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * fee_base,
         np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
     return task, plan, float(np.median(minds)) if len(minds) else 0.0
 
@@ -221,7 +253,8 @@ def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
     """Penalties rise where there is overload, and fall where there is none."""
     for b in range(len(plan.spare)):
         change = RAISE if plan.spare[b] < 0 else lower
-        plan.levy[b] = min(plan.levy[b] * change, MOST_PENALTY * task.toll_base[b])
+        levy, base = plan.levy[b] * change, task.fee_base[b]
+        plan.levy[b] = min(max(levy, LEAST * base), MOST_PENALTY * base)
     plan.most[0] = 0.0
     for j in range(len(task.room)):
         for r in range(task.room.shape[1]):
@@ -236,7 +269,7 @@ def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
 def _changed(task, plan, j, gone, k, come, o):  # type: ignore[no-untyped-def]
     """The energy of a region when one unit has left it and another has come; row -1: none.
 
-    Free room is worth its dual; overload costs its penalty, beside the dual that its units pay.
+    Overload costs its penalty, beside the dual that its units pay.
     """
     total = 0.0
     for r in range(task.room.shape[1]):
@@ -245,8 +278,14 @@ def _changed(task, plan, j, gone, k, come, o):  # type: ignore[no-untyped-def]
             free += task.use[gone, k, r]
         if come >= 0:
             free -= task.use[come, o, r]
-        total += price * free if free >= 0 else (price - plan.penalty[j, r]) * free
+        total += _worth(free, price, plan.penalty[j, r])
     return total
+
+
+@partial(compiled, inline=True)
+def _worth(free, price, penalty):  # type: ignore[no-untyped-def]
+    """What is lost by what is free, or by the overload."""
+    return price * free if free >= 0 else (price - penalty) * free
 
 
 @compiled
@@ -267,9 +306,9 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
     origin, budgets = task.region[row, k], len(plan.spare)
     looks, best, end, end_label, end_option = 0, bar, -1, -1, -1
     beam.unit[0, 0], beam.parent[0, 0] = start, -1
-    beam.energy[0, 0] = -plan.energy[origin]
+    beam.energy[0, 0], beam.owed[0, 0] = -plan.energy[origin], 0.0
     for b in range(budgets):
-        beam.energy[0, 0] -= plan.levy[b] * max(-plan.spare[b], 0.0)
+        beam.energy[0, 0] -= _worth(plan.spare[b], task.fee[b], plan.levy[b])
     left = _changed(task, plan, origin, row, k, -1, 0)
     size = 1
     for level in range(DEPTH):
@@ -277,7 +316,7 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
         for label in range(size):
             x = beam.unit[level, label]
             i, here = task.row[x], plan.at[x]
-            so_far = beam.energy[level, label] - task.asks[i, here]
+            so_far = beam.energy[level, label] - beam.owed[level, label] - task.asks[i, here]
             for rank in range(task.width[i]):
                 o = task.near[i, rank]
                 j, value = task.region[i, o], so_far + task.asks[i, o]
@@ -301,12 +340,13 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
                 y = plan.head[j]
                 while y >= 0:
                     looks += 1
-                    there = value + _changed(task, plan, j, task.row[y], plan.at[y], i, o)
+                    there = value + owed + _changed(task, plan, j, task.row[y], plan.at[y], i, o)
                     if there < bar and there < beam.value[y]:
                         if beam.value[y] == np.inf:
                             beam.touched[found] = y
                             found += 1
-                        beam.value[y], beam.source[y], beam.to[y] = there, label, o
+                        beam.value[y], beam.due[y] = there, owed
+                        beam.source[y], beam.to[y] = label, o
                     y = plan.after[y]
         if not found or level == DEPTH - 1:
             break
@@ -329,7 +369,7 @@ def _met(task, plan, beam, level, label, j, origin):  # type: ignore[no-untyped-
 
 @compiled
 def _owed(task, plan, beam, level, label, o):  # type: ignore[no-untyped-def]
-    """What a chain that ends with this option pays for budgets that it exceeds."""
+    """The energy of the budgets after a chain that ends with this option."""
     total = 0.0
     for b in range(len(plan.spare)):
         spare, at, n, to = plan.spare[b], level, label, o
@@ -338,7 +378,7 @@ def _owed(task, plan, beam, level, label, o):  # type: ignore[no-untyped-def]
             i = task.row[x]
             spare -= task.toll[i, to, b] - task.toll[i, plan.at[x], b]
             to, n, at = beam.option[at, n], beam.parent[at, n], at - 1
-        total += plan.levy[b] * max(-spare, 0.0)
+        total += _worth(spare, task.fee[b], plan.levy[b])
     return total
 
 
@@ -364,6 +404,7 @@ def _select(beam, level, found):  # type: ignore[no-untyped-def]
     for s in range(size):
         y = beam.unit[level, s]
         beam.parent[level, s], beam.option[level, s] = beam.source[y], beam.to[y]
+        beam.owed[level, s] = beam.due[y]
     return size
 
 

@@ -28,7 +28,7 @@ def rehearse() -> None:
     core = Core(np.arange(ROWS), region, cost, use, toll, cost.copy(), units, room, np.zeros(0))
     prices = np.vstack([rng.uniform(0.1, 1, (REGIONS, 1)), np.zeros((1, 1))])
     repair(core, prices, rise=1e-3, deadline=np.inf, enough=0.0, worth=-1.0)
-    search(core, prices, seed=0, target=-np.inf, deadline=np.inf)
+    search(core, prices, np.zeros(0), seed=0, target=-np.inf, deadline=np.inf)
 
 
 if __name__ == "__main__":
