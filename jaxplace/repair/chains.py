@@ -38,7 +38,7 @@ RUN = 100  # chains begun for each unit in the first run
 PATIENCE = 5  # runs in a row without a cheaper plan: the last
 MOST_UNITS = 2000  # that may move: of the largest rows
 CHUNK, CHUNK_LOOKS = 2048, 1 << 24  # chains between two looks at the clock, and units looked at
-MOST_LOOKS = 1 << 29  # units looked at in all: some ten seconds
+MOST_LOOKS = 1 << 26  # units looked at in all: a second or so
 MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
