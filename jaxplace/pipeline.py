@@ -22,7 +22,7 @@ from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
-from jaxplace.repair import RETRIES, repair
+from jaxplace.repair import RETRIES, repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
 from jaxplace.start import Start
@@ -33,7 +33,7 @@ REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cos
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
-FEW_ROWS, MORE_ATTEMPTS = 2000, 16  # small instances: luck counts for more and costs nothing
+FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.5  # of the gap asked for: where the search ends
 SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
@@ -112,7 +112,7 @@ class _Run:
             if kept is not None and kept - self.penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
-        attempts = ATTEMPTS if instance.rows > FEW_ROWS else MORE_ATTEMPTS
+        attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
         for attempt in range(0 if warm_start is None else QUICK, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
@@ -210,16 +210,26 @@ class _Run:
         )
         hair = state.temperature * compiled.problem.scaling.cost
         bound, content = self.bound(compiled, state), content_with(rounded, attempt) * goal
+        without = self.penalty - rounded.decided_usd
         repair(
             rounded.core,
             rounded.prices,
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
-            target=bound + content * abs(bound) + self.penalty - rounded.decided_usd,
+            target=bound + content * abs(bound) + without,
             enough=ENOUGH * goal * abs(bound),
             worth=content / 2 * abs(bound),
             retries=0 if attempt == QUICK else RETRIES,
         )
+        if attempt != QUICK and rounded.core.kept():
+            search(
+                rounded.core,
+                rounded.prices,
+                rounded.fees,
+                seed=self.settings.seed,
+                target=bound + SOON * goal * abs(bound) + without,
+                deadline=self.deadline(),
+            )
         return rounded
 
     def bound(self, compiled: Compiled, state: Relaxation) -> float:
@@ -228,9 +238,13 @@ class _Run:
 
     def late(self) -> bool:
         """Whether what is left of the time should go to rounding and the certificate."""
+        return time.perf_counter() > self.deadline()
+
+    def deadline(self) -> float:
+        """When the rest of the time should go to rounding and the certificate."""
         limit = self.settings.time_limit_s
         finish = self.instance.rows * self.instance.regions / FINISHING
-        return time.perf_counter() - self.started > limit - min(finish, 0.5 * limit)
+        return self.started + limit - min(finish, 0.5 * limit)
 
     def note(self, compiled: Compiled, state: Relaxation, stage: str) -> None:
         """Log a checkpoint and show it."""

@@ -6,11 +6,12 @@ import numpy as np
 
 from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.budgets import keep_budgets
+from jaxplace.repair.chains import search
 from jaxplace.repair.core import Core
 from jaxplace.repair.improve import exchange, reinsert, shift
 
 
-__all__ = ["Core", "repair"]
+__all__ = ["Core", "repair", "search"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60

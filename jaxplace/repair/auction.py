@@ -11,7 +11,7 @@ ends them.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import TINY, Core, heap_of, pop
+from jaxplace.repair.core import TINY, Core, heap_of, link, pop, unlink
 
 
 VISITS = 400  # of a region
@@ -57,7 +57,7 @@ def _lists(region, units, m):  # type: ignore[no-untyped-def]
     for i in range(rows):
         for k in range(options):
             if units[i, k]:
-                _link(i * options + k, region[i, k], head, after, before)
+                link(i * options + k, region[i, k], head, after, before)
     return head, after, before
 
 
@@ -155,11 +155,11 @@ def _move(i, k, o, t, source, target, units, head, after, before):  # type: igno
     """Move t units of row i from option k to o, and keep the lists."""
     options = units.shape[1]
     if not units[i, o]:
-        _link(i * options + o, target, head, after, before)
+        link(i * options + o, target, head, after, before)
     units[i, k] -= t
     units[i, o] += t
     if not units[i, k]:
-        _unlink(i * options + k, source, head, after, before)
+        unlink(i * options + k, source, head, after, before)
 
 
 @compiled
@@ -168,24 +168,6 @@ def _done(todo):  # type: ignore[no-untyped-def]
     for value in todo:
         left += value > 0
     return left == 0
-
-
-@compiled
-def _link(e, j, head, after, before):  # type: ignore[no-untyped-def]
-    after[e], before[e] = head[j], -1
-    if head[j] >= 0:
-        before[head[j]] = e
-    head[j] = e
-
-
-@compiled
-def _unlink(e, j, head, after, before):  # type: ignore[no-untyped-def]
-    if before[e] >= 0:
-        after[before[e]] = after[e]
-    else:
-        head[j] = after[e]
-    if after[e] >= 0:
-        before[after[e]] = before[e]
 
 
 def _drop(core: Core, free: np.ndarray, tolerance: np.ndarray) -> None:

@@ -84,6 +84,26 @@ def _take(units, region, use, left):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def link(e, j, head, after, before):  # type: ignore[no-untyped-def]
+    """Put an entry first in the list of region j."""
+    after[e], before[e] = head[j], -1
+    if head[j] >= 0:
+        before[head[j]] = e
+    head[j] = e
+
+
+@compiled
+def unlink(e, j, head, after, before):  # type: ignore[no-untyped-def]
+    """Take an entry out of the list of region j."""
+    if before[e] >= 0:
+        after[before[e]] = after[e]
+    else:
+        head[j] = after[e]
+    if after[e] >= 0:
+        before[after[e]] = before[e]
+
+
+@compiled
 def heap_of(key, heap):  # type: ignore[no-untyped-def]
     """Make `heap`, positions in `key`, a heap with the least key on top, ties by position."""
     for root in range(len(heap) // 2 - 1, -1, -1):

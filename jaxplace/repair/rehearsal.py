@@ -6,6 +6,7 @@ Compiling holds the interpreter's lock, so a first solve does this in a process 
 import numpy as np
 
 from jaxplace.repair import repair
+from jaxplace.repair.chains import search
 from jaxplace.repair.core import Core
 
 
@@ -13,7 +14,7 @@ ROWS, REGIONS = 12, 4
 
 
 def rehearse() -> None:
-    """Repair a small plan that needs everything: overloads, shifts, exchanges, reinsertion."""
+    """Repair a small plan that needs everything: overloads, shifts, exchanges, chains."""
     rng = np.random.default_rng(0)
     region = np.tile(np.arange(REGIONS + 1, dtype=np.int32), (ROWS, 1))
     cost = np.hstack([rng.uniform(1, 2, (ROWS, REGIONS)), np.full((ROWS, 1), 9.0)])
@@ -27,6 +28,7 @@ def rehearse() -> None:
     core = Core(np.arange(ROWS), region, cost, use, toll, cost.copy(), units, room, np.zeros(0))
     prices = np.vstack([rng.uniform(0.1, 1, (REGIONS, 1)), np.zeros((1, 1))])
     repair(core, prices, rise=1e-3, deadline=np.inf, enough=0.0, worth=-1.0)
+    search(core, prices, np.zeros(0), seed=0, target=-np.inf, deadline=np.inf)
 
 
 if __name__ == "__main__":

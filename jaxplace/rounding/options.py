@@ -12,6 +12,7 @@ from jaxplace.repair.core import Core
 from jaxplace.rounding.draw import systematic
 
 
+ALL_OPTIONS = 200_000  # pairs up to which every region is an option
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
 SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
@@ -56,10 +57,8 @@ def _core(
     region, reduced = _cheapest(problem, of, relaxation, index, candidates)
     outside = np.full((len(index), 1), instance.regions, np.int32)
     region = np.hstack([np.where(np.isfinite(reduced), region, instance.regions), outside])
-    asks = relaxation.point[problem.limit.size :] * problem.scaling.cost
-    core = laid_out(
-        compiled.pairs, compiled.order[index], region, np.isfinite(problem.budgets), asks
-    )
+    budgets, fees = np.isfinite(problem.budgets), fees_of(compiled, relaxation)
+    core = laid_out(compiled.pairs, compiled.order[index], region, budgets, fees)
     prices = prices_of(compiled, relaxation)
     return core, core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
 
@@ -126,6 +125,8 @@ def wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: i
     """Options to keep per row: enough for the rows that the relaxed plan spreads most."""
     if not len(index):
         return least
+    if len(index) * problem.regions <= ALL_OPTIONS:
+        return problem.regions
     part = problem.take(index)
     of = Constraints.of(problem)
     doubt = respond(part, of, relaxation.point, relaxation.temperature).doubt
@@ -133,6 +134,12 @@ def wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: i
     wanted = int(np.ceil(SPARE_OPTIONS * np.quantile(spread, 0.999)))
     most = max(MOST_OPTIONS // len(index), least)
     return int(np.clip(wanted, least, most))
+
+
+def fees_of(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
+    """[B] duals of the fleet budgets that are set, in USD per toll."""
+    problem = compiled.problem
+    return relaxation.point[problem.limit.size :] * problem.scaling.cost
 
 
 def prices_of(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:

@@ -24,7 +24,7 @@ from jaxplace.rounding.decide import (
     nearest,
     undecided,
 )
-from jaxplace.rounding.options import Options, prices_of, wanted
+from jaxplace.rounding.options import Options, fees_of, prices_of, wanted
 
 
 FEWEST_ROWS = 32_768  # of a core
@@ -47,6 +47,7 @@ class Rounded:
         region: [n] int32 region of each decided row, -1 unplaced; core rows' entries are unused.
         core: the undecided rows.
         prices: [m + 1, R] duals [USD per use], 0 at the unplaced option.
+        fees: [B] duals of the fleet budgets that are set [USD per toll].
         decided_usd: cost of the decided rows.
     """
 
@@ -54,6 +55,7 @@ class Rounded:
     region: np.ndarray
     core: Core
     prices: np.ndarray
+    fees: np.ndarray
     decided_usd: float
 
     @property
@@ -110,7 +112,7 @@ def round_plan(
     index = np.nonzero(near)[0]
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)
     options = Options(compiled, kept, seed)
-    prices = prices_of(compiled, relaxation)
+    prices, fees = prices_of(compiled, relaxation), fees_of(compiled, relaxation)
     hair = RISE * relaxation.temperature * problem.scaling.cost
     budgets = np.isfinite(problem.budgets)
     left = _under_the_sky(instance.capacity), problem.budgets[budgets]
@@ -163,7 +165,7 @@ def round_plan(
     region = np.empty(instance.rows, np.int32)
     region[compiled.order] = first
     room, purse = _under_the_sky(instance.capacity - load), (problem.budgets - toll)[budgets]
-    return Rounded(instance, region, join(parts, room, purse), prices, cost)
+    return Rounded(instance, region, join(parts, room, purse), prices, fees, cost)
 
 
 def _under_the_sky(room: np.ndarray) -> np.ndarray:

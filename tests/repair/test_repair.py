@@ -1,17 +1,14 @@
 """From any plan to a feasible one, then to a cheaper one; never worse."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from cores import rounded_at_zero
-from instances import FEATURES, dense_instance, random_instance
+from cores import KINDS, objective_if_sound, rounded_at_zero
+from instances import random_instance
 
-from jaxplace.certify import certify
 from jaxplace.instance import Instance
-from jaxplace.placement import Duals
 from jaxplace.repair import repair
 from jaxplace.repair.improve import exchange, shift
 from jaxplace.rounding import Rounded
@@ -20,25 +17,6 @@ from jaxplace.rounding import Rounded
 pytestmark = pytest.mark.usefixtures("x64")
 
 
-def _thousands(instance: Instance) -> Instance:
-    """Thousands of units a row, in as much more room."""
-    count = np.random.default_rng(0).integers(1000, 9000, instance.rows)
-    factor = count.sum() / instance.count.sum()
-    return replace(instance, count=count, capacity=instance.capacity * factor)
-
-
-KINDS: dict[str, Callable[[int], Instance]] = {
-    "every feature": lambda s: random_instance(s),
-    "no feature": lambda s: random_instance(s, features=()),
-    "no budget": lambda s: random_instance(s, features=FEATURES - {"max_moves", "carbon_cap"}),
-    "max_moves": lambda s: random_instance(s, features={"max_moves", "counts"}),
-    "carbon_cap": lambda s: random_instance(s, features={"carbon_cap", "counts", "hosting"}),
-    "two resources": lambda s: random_instance(s, features={"two_resources", "counts"}),
-    "thousands": lambda s: _thousands(random_instance(s, features={"two_resources"})),
-    "too tight": lambda s: random_instance(s, features={"counts"}, tightness=5.0),
-    "dense": lambda s: dense_instance(s, n=40, m=8),
-    "dense, two resources": lambda s: dense_instance(s, n=40, m=8, resources=2),
-}
 WITHOUT_BUDGETS = sorted(set(KINDS) - {"every feature", "max_moves", "carbon_cap"})
 
 
@@ -65,15 +43,6 @@ def no_units(rounded: Rounded, _: int) -> None:
 
 
 STARTS = {"random": random_units, "crowded": crowded_units, "unplaced": no_units}
-
-
-def objective_if_sound(instance: Instance, rounded: Rounded) -> float:
-    """The plan's objective, after the certificate's own check of every rule."""
-    duals = Duals(np.zeros(instance.capacity.shape))
-    found = certify(instance, rounded.assignment(), duals)
-    assert found.feasible, found.violations
-    assert found.objective_usd == pytest.approx(rounded.objective(), rel=1e-9, abs=1e-12)
-    return found.objective_usd
 
 
 def repaired(rounded: Rounded, enough: float = 0.0) -> None:
