@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, cg
 
 from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Response
+from jaxplace.native import compiled
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 from jaxplace.relax.sampling import sample
@@ -36,6 +39,8 @@ SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is 
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 SURPRISING = 0.5  # share of a gradient that the model did not foresee: it went too far
 AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reaches it may lack
+MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions share a row
+NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
 LONGEST = 1e5  # temperatures, in any step
 
 
@@ -48,7 +53,7 @@ class Direction(NamedTuple):
 
 
 def trial_point(
-    matrix: np.ndarray,
+    matrix: np.ndarray | sparse.csr_array,
     gradient: np.ndarray,
     point: np.ndarray,
     lowest: np.ndarray,
@@ -77,14 +82,11 @@ def trial_point(
     free = (point > lowest) | (gradient > 0)
     step = np.zeros_like(point)
     for _ in range(SWEEPS):
-        index = np.nonzero(free)[0]
-        held = np.nonzero(~free & (step != 0))[0]
-        right = gradient[index]
-        if len(held):
-            right = right - matrix[np.ix_(index, held)] @ step[held]
-        part = matrix[np.ix_(index, index)]
-        part[np.arange(len(index)), np.arange(len(index))] += extra[index]
-        step[index] = _solve(part, right)
+        held = np.where(free, 0.0, step)
+        right = gradient - matrix @ held if held.any() else gradient
+        step = held + (_iterated if sparse.issparse(matrix) else _solve)(
+            matrix, extra, np.where(free, right, 0.0), free
+        )
         slope = gradient - matrix @ step - extra * step
         held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
         held_high = np.where(free, step >= high, (step >= high) & (slope > 0))
@@ -98,15 +100,56 @@ def trial_point(
     return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
 
 
-def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The solution of a positive definite system; 0 where it is none."""
-    if not len(right):
-        return right
+def _solve(
+    matrix: np.ndarray, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """What solves the free rows of (matrix + extra) x = right, 0 elsewhere.
+
+    0 everywhere where the matrix is not positive definite.
+    """
+    index, found = np.nonzero(free)[0], np.zeros_like(right)
+    if not len(index):
+        return found
+    part = matrix[np.ix_(index, index)]
+    part[np.arange(len(index)), np.arange(len(index))] += extra[index]
     try:
-        factor = scipy.linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+        factor = scipy.linalg.cho_factor(part, overwrite_a=True, check_finite=False)
     except scipy.linalg.LinAlgError:
-        return np.zeros_like(right)
-    return scipy.linalg.cho_solve(factor, right, check_finite=False)
+        return found
+    found[index] = scipy.linalg.cho_solve(factor, right[index], check_finite=False)
+    return found
+
+
+def _iterated(
+    matrix: sparse.csr_array, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """The same by conjugate gradients, nearly: what is left is for the next step."""
+    stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
+    size = (len(right), len(right))
+    whole = LinearOperator(size, matvec=lambda x: np.where(free, matrix @ x + extra * x, 0.0))
+    scaled = LinearOperator(size, matvec=lambda x: x / stiff)
+    found, _ = cg(whole, right, rtol=NEARLY, maxiter=ITERATIONS, M=scaled)
+    return found
+
+
+@compiled
+def _compressed(matrix):  # type: ignore[no-untyped-def]
+    """Values, columns and starts of the rows of what is not 0."""
+    size = len(matrix)
+    start = np.zeros(size + 1, np.int64)
+    for i in range(size):
+        used = 0
+        for j in range(size):
+            used += matrix[i, j] != 0
+        start[i + 1] = start[i] + used
+    value, column = np.empty(start[size]), np.empty(start[size], np.int64)
+    for i in range(size):
+        at = start[i]
+        for j in range(size):
+            if matrix[i, j] != 0:
+                value[at], column[at] = matrix[i, j], j
+                at += 1
+    return value, column, start
 
 
 @dataclass(frozen=True)
@@ -148,6 +191,8 @@ class Newton(AbstractAscent):
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
             matrix = np.asarray(kernels.curvature(sample, of.duals(now.point), temperature))
+            if len(matrix) > MOST_DENSE:
+                matrix = sparse.csr_array(_compressed(matrix), shape=matrix.shape)
             gradient = of.taken(now.response) - of.limit
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)

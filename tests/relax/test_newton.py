@@ -5,11 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from instances import FEATURES, dense_instance, random_instance
+from scipy import sparse
 
 from jaxplace.instance import Instance
 from jaxplace.problem import compile_instance
 from jaxplace.relax import choose
 from jaxplace.relax.ascent import Constraints, Settled
+from jaxplace.relax.newton import trial_point
 from jaxplace.settings import Method, SolverSettings
 
 
@@ -128,3 +130,18 @@ def test_a_dual_that_ran_away_comes_back():
     again = settled(away)
     height = of.height(right.response, right.point)
     assert of.height(again.response, again.point) == pytest.approx(height, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sparse_curvature_gives_the_same_step(seed):
+    """Conjugate gradients and the factorisation promise the same rise, inside the same box."""
+    rng = np.random.default_rng(seed)
+    q = 60
+    shares = rng.random((200, q)) * (rng.random((200, q)) < 0.05)
+    matrix, gradient, point = shares.T @ shares, rng.normal(size=q), np.abs(rng.normal(size=q))
+    box = (np.zeros(q), np.full(q, 2.0))
+    dense = trial_point(matrix, gradient, point, *box, 1e-3)
+    iterated = trial_point(sparse.csr_array(matrix), gradient, point, *box, 1e-3)
+    assert iterated.promised == pytest.approx(dense.promised, rel=1e-2)
+    assert (iterated.point >= 0).all()
+    assert (np.abs(iterated.point - point) <= 2.0 + 1e-12).all()

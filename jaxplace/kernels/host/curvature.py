@@ -29,7 +29,9 @@ def curvature(
         return matrix
 
     parts = spread(part, len(r.weight), chunks=2)
-    return sum(parts[1:], parts[0])
+    for more in parts[1:]:
+        parts[0] += more
+    return parts[0]
 
 
 @fast

@@ -60,7 +60,9 @@ def curvature(problem: Problem, duals: Duals, temperature: float) -> np.ndarray:
         return matrix
 
     parts = spread(part, len(weight), chunks=2)
-    return sum(parts[1:], parts[0])
+    for more in parts[1:]:
+        parts[0] += more
+    return parts[0]
 
 
 @inner
