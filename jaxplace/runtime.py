@@ -51,7 +51,8 @@ def _loops() -> str:
 
     Numba looks at a function's own file only when it decides whether its machine code is stale.
     """
-    files = sorted((Path(__file__).parent / "kernels").rglob("*.py"))
+    folders = [Path(__file__).parent / name for name in ("kernels", "repair")]
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     stamps = [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]
     return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
 
