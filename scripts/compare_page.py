@@ -24,6 +24,7 @@ from benchmarks import common  # noqa: E402  the root is no package
 from jaxplace import config  # noqa: E402
 from jaxplace.compare import words  # noqa: E402
 from jaxplace.compare.judge import Row  # noqa: E402
+from jaxplace.scenario.demo import DEMO  # noqa: E402
 
 
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "compare.md"
@@ -40,7 +41,7 @@ def run(name: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = GAP if name == "gap" else Path(scratch)
         for scenario in options.scenarios:
-            if name != "gap" and scenario != config.DEMO:
+            if name != "gap" and scenario != DEMO:
                 common.jaxplace("generate", *_size(scenario), "seed=7", f"out={folder / scenario}")
         out = Path(scratch) / "out"
         command = ["compare", f"experiment={experiment}", f"out={out}"]
