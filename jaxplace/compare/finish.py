@@ -142,8 +142,8 @@ def _filled(instance: Instance, pairs: Pairs, region: np.ndarray, duals: Duals) 
     """The core of all rows with these options, without units yet; the last one is "unplaced"."""
     limits = np.array([instance.policy.max_moves, instance.policy.carbon_cap_kg], float)
     on = np.isfinite(limits)
-    asks = np.array([duals.moves, duals.carbon])[on]
-    core = laid_out(pairs, np.arange(instance.rows), region, on, asks)
+    fees = np.array([duals.moves, duals.carbon])[on]
+    core = laid_out(pairs, np.arange(instance.rows), region, on, fees)
     core.room = np.vstack([instance.capacity, np.full((1, instance.capacity.shape[1]), np.inf)])
     core.purse = limits[on]
     return core

@@ -81,12 +81,11 @@ def trial_point(
     low, high = np.maximum(lowest - point, -reach), reach
     free = (point > lowest) | (gradient > 0)
     step = np.zeros_like(point)
+    solve = _iterated if sparse.issparse(matrix) else _solve
     for _ in range(SWEEPS):
         held = np.where(free, 0.0, step)
         right = gradient - matrix @ held if held.any() else gradient
-        step = held + (_iterated if sparse.issparse(matrix) else _solve)(
-            matrix, extra, np.where(free, right, 0.0), free
-        )
+        step = held + solve(matrix, extra, np.where(free, right, 0.0), free)
         slope = gradient - matrix @ step - extra * step
         held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
         held_high = np.where(free, step >= high, (step >= high) & (slope > 0))

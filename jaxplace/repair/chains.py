@@ -113,8 +113,10 @@ def search(
         target: cost of the core at which the search ends [USD].
         deadline: `time.perf_counter` at which it ends.
     """
+    if core.objective() <= target:
+        return
     rows, part = _largest(core, prices)
-    if part.units.sum() < 2 or core.objective() <= target:
+    if part.units.sum() < 2:
         return
     task, plan, typical = _begin(part, prices, fees)
     units, rng = len(task.row), np.random.default_rng(seed)

@@ -64,7 +64,7 @@ def _core(
 
 
 def laid_out(
-    pairs: Pairs, row: np.ndarray, region: np.ndarray, budgets: np.ndarray, asks: np.ndarray
+    pairs: Pairs, row: np.ndarray, region: np.ndarray, budgets: np.ndarray, fees: np.ndarray
 ) -> Core:
     """A core with these options, without units, room or purse yet.
 
@@ -73,7 +73,7 @@ def laid_out(
         row: [c] its rows.
         region: [c, K] options; m where one is only padding, and for the last one, "unplaced".
         budgets: [2] bool, which of the fleet budgets are set.
-        asks: [B] their duals [USD].
+        fees: [B] their duals [USD per toll].
     """
     instance, column = pairs.instance, row[:, None]
     known = region < instance.regions
@@ -87,7 +87,7 @@ def laid_out(
         cost=cost,
         use=np.where(known[..., None], pairs.use(column, inside), 0.0),
         toll=toll,
-        guide=cost + toll @ asks,
+        guide=cost + toll @ fees,
         units=np.zeros(region.shape, np.int64),
         room=np.empty(0),
         purse=np.empty(0),

@@ -1,6 +1,6 @@
 """The sections of `frontier.html` that are pictures."""
 
-import itertools
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -219,10 +219,9 @@ def _figure(title: str, image: str) -> str:
     return tag("div", tag("h3", text(title)) + body)
 
 
-def _curves(found: Frontier) -> "itertools.chain":
+def _curves(found: Frontier) -> Iterable[tuple[tuple, pd.DataFrame]]:
     """((series, price), rows) of every curve, in order."""
-    groups = found.points.groupby(["series", "carbon_price_usd_per_t"], sort=False)
-    return itertools.chain(groups)
+    return found.points.groupby(["series", "carbon_price_usd_per_t"], sort=False)
 
 
 def _prices(found: Frontier) -> int:

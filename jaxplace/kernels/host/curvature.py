@@ -1,5 +1,8 @@
 """Minus the Hessian of the smoothed value."""
 
+from functools import reduce as fold
+from operator import iadd
+
 import numpy as np
 from numba import float32, int32, uint64
 
@@ -28,10 +31,7 @@ def curvature(
         _curvature(r, menus, on, d, desk, temperature, start, stop, slots, matrix)
         return matrix
 
-    parts = spread(part, len(r.weight), chunks=2)
-    for more in parts[1:]:
-        parts[0] += more
-    return parts[0]
+    return fold(iadd, spread(part, len(r.weight), chunks=2))
 
 
 @fast

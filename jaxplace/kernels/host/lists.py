@@ -5,6 +5,9 @@ laid out row by row, a pass costs n k instead of n m; a pass over all regions sh
 lists still hold.
 """
 
+from functools import reduce
+from operator import iadd
+
 import numpy as np
 from numba import float32, uint64
 
@@ -59,10 +62,7 @@ def curvature(problem: Problem, duals: Duals, temperature: float) -> np.ndarray:
             temperature, start, stop, matrix)  # fmt: skip
         return matrix
 
-    parts = spread(part, len(weight), chunks=2)
-    for more in parts[1:]:
-        parts[0] += more
-    return parts[0]
+    return reduce(iadd, spread(part, len(weight), chunks=2))
 
 
 @inner
