@@ -29,7 +29,8 @@ GROWTH = 4  # from one sample to the next
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 64.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED = 31  # regions that each of them chooses from
-SPAN = 256.0  # temperatures that a dual may fall before they are chosen anew
+SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
+NEARER = 8.0  # the same divided, where that lowered the value
 ROUNDS = 3  # of choosing them anew, while all rows
 AS_EXPECTED, MISSED = 1.5, 5.0  # violate more than they, or the value falls short by so many worths
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
@@ -235,8 +236,9 @@ def _settle(
             report=report,
         )
         return _note(problem, of, state, now), stopped
-    response = respond(problem, of, state.point, state.temperature)
-    height = of.height(response, state.point)
+    response, span = respond(problem, of, state.point, state.temperature), SPAN
+    height, violation = of.height(response, state.point), of.violation(response, state.point)
+    state = _note(problem, of, state, Settled(state.point, response, violation, 0))
     for _ in range(ROUNDS):
         part = _restless(problem, of, state, response)
         share = of.total / Constraints.of(part).total
@@ -247,18 +249,21 @@ def _settle(
             tolerance=tolerance * share,
             worth=worth,
             report=report,
-            span=SPAN,
+            span=span,
         )
-        height += now.rise  # if the other rows stay where they are
         del part  # the next one would have no room beside it
-        response = respond(problem, of, now.point, state.temperature)
-        violation, expected = of.violation(response, now.point), now.violation / share
-        state = _note(problem, of, state, replace(now, response=response, violation=violation))
-        height, foreseen = of.height(response, now.point), height
-        if stopped or (
-            violation <= max(tolerance, AS_EXPECTED * expected)
-            and foreseen - height <= MISSED * worth
-        ):
+        there = respond(problem, of, now.point, state.temperature)
+        foreseen, reached = height + now.rise, of.height(there, now.point)
+        if reached < height - worth:  # so far off, the rows that take part say too little
+            state, span = replace(state, steps=state.steps + now.steps), span / NEARER
+        else:
+            response, height = there, reached
+            violation, expected = of.violation(response, now.point), now.violation / share
+            state = _note(problem, of, state, replace(now, response=response, violation=violation))
+            as_expected = violation <= max(tolerance, AS_EXPECTED * expected)
+            if as_expected and foreseen - height <= MISSED * worth:
+                break
+        if stopped:
             break
     return state, stopped
 

@@ -63,6 +63,13 @@ class Constraints:
         capacity = point[:size].reshape(self.shape).astype(np.float32)
         return Duals(capacity, moves, carbon)
 
+    def within(
+        self, span: float, point: np.ndarray, temperature: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """[q] lowest and highest duals that are no further than `span` temperatures."""
+        far = span * temperature / self.unit
+        return np.maximum(point - far, 0.0), point + far
+
     def taken(self, response: Response) -> np.ndarray:
         """[q] what the smoothed plan takes of each constraint."""
         return np.r_[np.asarray(response.load).ravel(), np.asarray(response.budget)[self.budgets]]
@@ -124,7 +131,7 @@ class AbstractAscent(abc.ABC):
     ) -> Settled:
         """Climb from `point` until `Constraints.settled`, or no step helps.
 
-        No dual falls by more than `span` temperatures.
+        No dual moves by more than `span` temperatures.
         """
 
 

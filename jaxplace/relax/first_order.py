@@ -60,8 +60,8 @@ class FirstOrder(AbstractAscent):
         stretch = np.sqrt(np.maximum(bend, 1e-6 * of.total) / temperature)
         start, update = _lbfgs(self.memory)
         memory = start(jnp.asarray(point * stretch))
-        lowest = np.maximum(point - span * temperature / of.unit, 0.0)
-        search = functools.partial(self._search, problem, of, temperature, stretch, lowest)
+        box = of.within(span, point, temperature)
+        search = functools.partial(self._search, problem, of, temperature, stretch, box)
         heights = [of.height(now.response, now.point)]
         while now.steps < self.max_steps and not report(now):
             stuck = heights[-1] - heights[0] <= NEGLIGIBLE * abs(heights[-1])
@@ -88,7 +88,7 @@ class FirstOrder(AbstractAscent):
         of: Constraints,
         temperature: float,
         stretch: np.ndarray,
-        lowest: np.ndarray,
+        box: tuple[np.ndarray, np.ndarray],
         now: Settled,
         direction: np.ndarray,
         slope: np.ndarray,
@@ -96,7 +96,7 @@ class FirstOrder(AbstractAscent):
         """The first of ever shorter projected steps along `direction` that brings its rise."""
         height = of.height(now.response, now.point)
         for halving in range(SHORTER):
-            target = np.maximum(now.point + direction / stretch * 0.5**halving, lowest)
+            target = np.clip(now.point + direction / stretch * 0.5**halving, *box)
             target = target.astype(np.float32).astype(np.float64)
             promised = float(slope @ ((target - now.point) * stretch))
             response = respond(problem, of, target, temperature)

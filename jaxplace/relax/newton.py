@@ -56,7 +56,7 @@ def trial_point(
     matrix: np.ndarray | sparse.csr_array,
     gradient: np.ndarray,
     point: np.ndarray,
-    lowest: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
     reach: np.ndarray,
     damping: float,
 ) -> Direction:
@@ -66,7 +66,7 @@ def trial_point(
         matrix: [q, q] minus the Hessian, positive semidefinite up to float32.
         gradient: [q] load - limit.
         point: [q] >= `lowest`.
-        lowest: [q] >= 0, what no dual may fall below.
+        box: [q] >= 0 and [q], what no dual may fall below, or rise above.
         reach: [q] the furthest that each dual may move.
         damping: share of the diagonal that is added to it.
 
@@ -78,8 +78,8 @@ def trial_point(
     # float32 sums leave the matrix indefinite by about their rounding
     floor = CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
     extra = damping * (diagonal + 1e-2 * flat) + floor
-    low, high = np.maximum(lowest - point, -reach), reach
-    free = (point > lowest) | (gradient > 0)
+    low, high = np.maximum(box[0] - point, -reach), np.minimum(box[1] - point, reach)
+    free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
     solve = _iterated if sparse.issparse(matrix) else _solve
     for _ in range(SWEEPS):
@@ -179,7 +179,7 @@ class Newton(AbstractAscent):
         of = Constraints.of(problem)
         response = respond(problem, of, point, temperature)
         height = of.height(response, point)
-        lowest = np.maximum(point - span * temperature / of.unit, 0.0)
+        box = of.within(span, point, temperature)
         now = Settled(point, response, of.violation(response, point), 0)
         reach, damping = RADIUS * temperature / of.unit, 1e-3
         heights = [height]
@@ -196,7 +196,7 @@ class Newton(AbstractAscent):
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)
             for _ in range(TRIES):
-                trial = trial_point(matrix, gradient, now.point, lowest, reach, damping)
+                trial = trial_point(matrix, gradient, now.point, box, reach, damping)
                 if near and 0 <= trial.promised + _farther(trial, now.point, reach) <= enough:
                     return now
                 there = trial.point.astype(np.float32).astype(np.float64)
