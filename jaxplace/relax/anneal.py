@@ -7,6 +7,7 @@ duals, and at last all rows.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,12 +37,19 @@ AS_EXPECTED, MISSED = 1.5, 5.0  # violate more than they, or the value falls sho
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
-REHEAT = 8.0  # steps of the temperature after a change of the problem
-HEATS = 2  # such steps
+HOTTER_STEP = 8.0  # of the temperature, where a start turns out too cold
+REHEAT = 16.0  # the temperature at which duals settle first after a change of the problem
 MORE, LESS = 3, 10.0  # steps at the coldest of them, and what the value may still rise by
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 1e-2  # violation at which a temperature is settled
+
+
+class Waypoint(NamedTuple):
+    """Settled duals [q], and the temperature at which they are."""
+
+    temperature: float
+    point: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Relaxation:
         regret: what the smoothed plan costs above the bound, if its violation is worth nothing.
         doubt: rows that are split between options, a row counting 1 - sum of squared shares.
         violation: overload and priced idle capacity of the smoothed plan, share of all use.
+        path: where the duals settled on the way here, the hottest first.
     """
 
     point: np.ndarray
@@ -66,6 +75,7 @@ class Relaxation:
     doubt: float
     steps: int
     whole: bool  # all rows are in it: before, bound and regret are a sample's estimates
+    path: tuple[Waypoint, ...] = ()
 
 
 Watch = Callable[[Relaxation], bool]  # sees every step; True: stop now
@@ -90,7 +100,7 @@ def resume(problem: Problem, point: np.ndarray, *, seed: int) -> Relaxation:
     while temperature < WARM:
         if of.violation(respond(part, of, point, temperature), point) <= MILD:
             break
-        temperature = min(temperature * REHEAT, WARM)
+        temperature = min(temperature * HOTTER_STEP, WARM)
     return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
@@ -114,7 +124,6 @@ def anneal(
         seed: of the samples.
     """
     state, stopped = start, False
-    path: list[Relaxation] = []
     duals = problem.regions * problem.limit.shape[1]
     for level in [problem] if start.whole else _levels(problem, seed):
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0
@@ -124,33 +133,39 @@ def anneal(
             aim = regret * (1 if state.whole else LOOSE)
             state, stopped = _settle(level, state, ascent, watch, aim * size)
             size = abs(state.bound)
-            if not path and state.violation > MILD and state.temperature < MOLTEN:
+            if not state.path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
-                state = replace(state, point=start.point, temperature=state.temperature * REHEAT)
+                state = replace(state, point=start.point, temperature=state.temperature * HOTTER_STEP)
                 continue
-            path = [*(p for p in path[-2:] if p.temperature > state.temperature), state][-2:]
+            hotter = (p for p in state.path if p.temperature > state.temperature)
+            state = replace(state, path=(*hotter, Waypoint(state.temperature, state.point)))
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
             cold = state.temperature / COOLING < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, path, min(COOLING, state.temperature / coldest(state)))
+            state = _cooled(level, state, min(COOLING, state.temperature / coldest(state)))
     return state
 
 
-def _cooled(problem: Problem, path: list[Relaxation], cooling: float) -> Relaxation:
+def _cooled(problem: Problem, state: Relaxation, cooling: float) -> Relaxation:
     """The next temperature's start: the duals go on as they went, if that raises the value."""
-    state = path[-1]
-    colder = state.temperature / cooling
-    if len(path) == 2:
-        of = Constraints.of(problem)
-        gone = (state.temperature - colder) / (path[0].temperature - state.temperature)
-        ahead = np.maximum(state.point + gone * (state.point - path[0].point), 0.0)
-        points = [ahead.astype(np.float32).astype(np.float64), state.point]
-        heights = [of.height(respond(problem, of, point, colder), point) for point in points]
-        state = replace(state, point=points[int(np.argmax(heights))])
-    return replace(state, temperature=colder)
+    colder, point = state.temperature / cooling, state.point
+    if len(state.path) > 1:
+        before, now = state.path[-2:]
+        gone = (now.temperature - colder) / (before.temperature - now.temperature)
+        ahead = now.point + gone * (now.point - before.point)
+        point = _highest(problem, colder, ahead, point)
+    return replace(state, point=point, temperature=colder)
+
+
+def _highest(problem: Problem, temperature: float, *points: np.ndarray) -> np.ndarray:
+    """The one of several duals [q] at which the smoothed value is highest, made >= 0."""
+    of = Constraints.of(problem)
+    starts = [np.maximum(point, 0.0).astype(np.float32).astype(np.float64) for point in points]
+    heights = [of.height(respond(problem, of, at, temperature), at) for at in starts]
+    return starts[int(np.argmax(heights))]
 
 
 def reanneal(
@@ -172,21 +187,34 @@ def reanneal(
         max_steps: of the ascent at each temperature.
         worth: what the value may still rise by when a temperature is settled.
     """
-    point, of = start.point, Constraints.of(problem)
-    for heat in range(HEATS, -1, -1):
-        if not heat and problem is not part:
+    point, of, moved = start.point, Constraints.of(problem), 0.0
+    path: list[Waypoint] = []
+    for temperature in (start.temperature * REHEAT, start.temperature):
+        hot = not path
+        if not hot and problem is not part:
             part = kernels.shortlist(problem, of.duals(point), k=LISTED)
-        few = max_steps if heat else MORE * max_steps
+        known = _known(start, temperature)
         point = ascent.settle(
             part,
-            point,
-            start.temperature * REHEAT**heat,
+            _highest(part, temperature, known + moved, known, point),
+            temperature,
             tolerance=ROUGH,
-            worth=worth if heat else worth / LESS,
-            report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
-            span=np.inf if heat else SPAN,
+            worth=worth if hot else worth / LESS,
+            report=lambda now, few=max_steps if hot else MORE * max_steps: now.steps >= few,
+            span=np.inf if hot else SPAN,
         ).point
-    return replace(start, point=point)
+        moved = point - known
+        path.append(Waypoint(temperature, point))
+    return replace(start, point=point, path=tuple(path))
+
+
+def _known(state: Relaxation, temperature: float) -> np.ndarray:
+    """[q] where the duals settled last at about this temperature."""
+
+    def off(place: Waypoint) -> float:
+        return abs(float(np.log(place.temperature / temperature)))
+
+    return min(state.path, key=off).point if state.path else state.point
 
 
 def coldest(state: Relaxation) -> float:

@@ -9,6 +9,7 @@ from jaxplace.repair.budgets import keep_budgets
 from jaxplace.repair.chains import search
 from jaxplace.repair.core import Core
 from jaxplace.repair.improve import exchange, reinsert, shift
+from jaxplace.repair.reverse import fill
 
 
 __all__ = ["Core", "repair", "search"]
@@ -48,6 +49,7 @@ def repair(
     def settle() -> float:
         clear_overloads(core, prices, rise=rise)
         keep_budgets(core)
+        fill(core, prices, worth=enough / len(prices))
         return _improve(core, prices, deadline, enough)
 
     cost = settle()

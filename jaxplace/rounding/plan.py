@@ -28,8 +28,8 @@ from jaxplace.rounding.options import Options, fees_of, prices_of, wanted
 
 
 FEWEST_ROWS = 32_768  # of a core
-RISE = 0.3  # of a temperature: least rise of a price in the auctions between
-SETTLE_ROWS = 32_768  # that the duals settle on again while it is hot
+RISE = 1.0  # of a temperature: least rise of a price in the auctions between
+SETTLE_ROWS = 8192  # that the duals settle on again while it is hot
 STEPS = 10  # of the ascent at one temperature
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
