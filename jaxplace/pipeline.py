@@ -35,8 +35,7 @@ ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
-CONTENT = 0.9  # of the gap asked for: where the search ends
-SOON = 0.9  # the same where going on costs more than it is worth: many rows, or a warm start
+CONTENT = 0.95  # of the gap asked for: where the search ends; the rest is for float32's bound
 SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
@@ -125,8 +124,7 @@ class _Run:
             if rounded.core.kept() and cost < self.plan:
                 assignment, self.plan = rounded.assignment(), cost
             self.note(compiled, state, "repaired")
-            content = content_with(rounded, attempt) * goal * abs(self.plan)
-            if self.plan - self.bound(compiled, state) <= content:
+            if self.plan - self.bound(compiled, state) <= CONTENT * goal * abs(self.plan):
                 break
             if self.late():
                 status = Status.time_limit
@@ -209,16 +207,17 @@ class _Run:
             quick=attempt == QUICK,
         )
         hair = state.temperature * compiled.problem.scaling.cost
-        bound, content = self.bound(compiled, state), content_with(rounded, attempt) * goal
-        without = self.penalty - rounded.decided_usd
+        bound = self.bound(compiled, state)
+        content = CONTENT * goal * abs(bound)
+        target = bound + content + self.penalty - rounded.decided_usd
         repair(
             rounded.core,
             rounded.prices,
             rise=RISE * hair,
             deadline=self.started + self.settings.time_limit_s,
-            target=bound + content * abs(bound) + without,
+            target=target,
             enough=ENOUGH * goal * abs(bound),
-            worth=content / 2 * abs(bound),
+            worth=content / 2,
             retries=0 if attempt == QUICK else RETRIES,
         )
         if attempt != QUICK and rounded.core.kept():
@@ -227,7 +226,7 @@ class _Run:
                 rounded.prices,
                 rounded.fees,
                 seed=self.settings.seed,
-                target=bound + SOON * goal * abs(bound) + without,
+                target=target,
                 deadline=self.deadline(),
             )
         return rounded
@@ -271,11 +270,6 @@ class _Run:
         spent = time.perf_counter() - start - compiling
         self.timings[stage] = self.timings.get(stage, 0.0) + spent
         self.timings["compile"] = self.timings.get("compile", 0.0) + compiling
-
-
-def content_with(rounded: Rounded, attempt: int) -> float:
-    """Share of the gap asked for at which the search ends."""
-    return SOON if rounded.coarse or attempt == QUICK else CONTENT
 
 
 def servable(compiled: Compiled) -> tuple[Compiled, float]:

@@ -37,9 +37,9 @@ AS_EXPECTED, MISSED = 1.5, 5.0  # violate more than they, or the value falls sho
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
-HOTTER_STEP = 8.0  # of the temperature, where a start turns out too cold
-REHEAT = 16.0  # the temperature at which duals settle first after a change of the problem
-MORE, LESS = 3, 10.0  # steps at the coldest of them, and what the value may still rise by
+THAW = 8.0  # a step of the temperature where a start turns out too cold
+REHEAT = 16.0  # temperatures: where duals settle first after a change of the problem
+MORE, LESS = 3, 10.0  # steps where they settle then, and what the value may still rise by
 MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 1e-2  # violation at which a temperature is settled
@@ -100,7 +100,7 @@ def resume(problem: Problem, point: np.ndarray, *, seed: int) -> Relaxation:
     while temperature < WARM:
         if of.violation(respond(part, of, point, temperature), point) <= MILD:
             break
-        temperature = min(temperature * HOTTER_STEP, WARM)
+        temperature = min(temperature * THAW, WARM)
     return replace(begin(problem), point=point, best=point, temperature=temperature)
 
 
@@ -135,7 +135,7 @@ def anneal(
             size = abs(state.bound)
             if not state.path and state.violation > MILD and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
-                state = replace(state, point=start.point, temperature=state.temperature * HOTTER_STEP)
+                state = replace(state, point=start.point, temperature=state.temperature * THAW)
                 continue
             hotter = (p for p in state.path if p.temperature > state.temperature)
             state = replace(state, path=(*hotter, Waypoint(state.temperature, state.point)))
@@ -191,6 +191,7 @@ def reanneal(
     path: list[Waypoint] = []
     for temperature in (start.temperature * REHEAT, start.temperature):
         hot = not path
+        few = max_steps if hot else MORE * max_steps
         if not hot and problem is not part:
             part = kernels.shortlist(problem, of.duals(point), k=LISTED)
         known = _known(start, temperature)
@@ -200,7 +201,7 @@ def reanneal(
             temperature,
             tolerance=ROUGH,
             worth=worth if hot else worth / LESS,
-            report=lambda now, few=max_steps if hot else MORE * max_steps: now.steps >= few,
+            report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
             span=np.inf if hot else SPAN,
         ).point
         moved = point - known

@@ -104,6 +104,20 @@ def unlink(e, j, head, after, before):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def that_fit(i, k, o, free, spare, use, toll, units):  # type: ignore[no-untyped-def]
+    """Units of row i at option k that option o has room for, `free` being its region's [R]."""
+    t = np.float64(units[i, k])
+    for r in range(len(free)):
+        if use[i, o, r] > 0:
+            t = min(t, np.floor(free[r] / use[i, o, r] * (1 + 1e-15)))
+    for b in range(len(spare)):
+        takes = toll[i, o, b] - toll[i, k, b]
+        if takes > 0:
+            t = min(t, np.floor(max(spare[b], 0.0) / takes))
+    return t
+
+
+@compiled
 def heap_of(key, heap):  # type: ignore[no-untyped-def]
     """Make `heap`, positions in `key`, a heap with the least key on top, ties by position."""
     for root in range(len(heap) // 2 - 1, -1, -1):

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from jaxplace.native import compiled, spread
-from jaxplace.repair.core import Core, heap_of, pop
+from jaxplace.repair.core import Core, heap_of, pop, that_fit
 
 
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
@@ -116,14 +116,7 @@ def _make(entry, to, region, use, toll, units, free, spare, touched):  # type: i
     for n in range(len(entry)):
         i, k, o = entry[n] // options, entry[n] % options, to[n]
         source, target = region[i, k], region[i, o]
-        t = np.float64(units[i, k])
-        for r in range(free.shape[1]):
-            if use[i, o, r] > 0:
-                t = min(t, np.floor(free[target, r] / use[i, o, r] * (1 + 1e-15)))
-        for b in range(len(spare)):
-            takes = toll[i, o, b] - toll[i, k, b]
-            if takes > 0:
-                t = min(t, np.floor(max(spare[b], 0.0) / takes))
+        t = that_fit(i, k, o, free[target], spare, use, toll, units)
         if t <= 0:
             continue
         units[i, k] -= np.int64(t)

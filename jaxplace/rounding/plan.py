@@ -58,11 +58,6 @@ class Rounded:
     fees: np.ndarray
     decided_usd: float
 
-    @property
-    def coarse(self) -> bool:
-        """Whether the core is so large that a search of it costs more than the relaxation."""
-        return len(self.core.row) > COARSE_ROWS
-
     def objective(self) -> float:
         """Cost of the plan [USD]."""
         return self.decided_usd + self.core.objective()

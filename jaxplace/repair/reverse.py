@@ -1,0 +1,126 @@
+"""Room that is worth something and stands idle, filled by a reverse auction.
+
+An auction in which full regions raise their price leaves idle what nobody comes back to: a large
+unit went, and what would fill its place sits elsewhere, where it is full.  Here the idle region
+lowers its price until the units that mind least come (Bertsekas, Castanon & Tsaknakis 1993).
+They leave room where they were, and that region asks for others in turn; chains of such moves
+end where a unit comes from where room is worth nothing.
+"""
+
+import numpy as np
+
+from jaxplace.native import compiled
+from jaxplace.repair.core import Core, heap_of, pop, that_fit
+
+
+VISITS = 8  # of a region
+LESS = 0.9  # of what a region asks, after a visit: without, two underbid each other for long
+
+
+def fill(core: Core, prices: np.ndarray, *, worth: float) -> None:
+    """Let units come to idle room; no capacity and no budget is exceeded that was kept.
+
+    Args:
+        core: changed in place; its cost may rise by what the chains' last moves did not bring.
+        prices: [m + 1, R] USD per use to start from, the relaxation's duals; 0 at m.
+        worth: idle room is looked at where it is worth so much [USD].
+    """
+    free = core.free()
+    room = np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0)
+    idle = np.nonzero((room * prices).sum(1) > worth)[0]
+    if len(idle):
+        _auction(
+            core.region, core.guide, core.use, core.toll, core.units, free, core.spare(), prices,
+            worth, idle)  # fmt: skip
+
+
+@compiled
+def _auction(region, guide, use, toll, units, free, spare, prices, worth, idle):  # type: ignore[no-untyped-def]
+    """Visit regions with idle room, those that wait longest first."""
+    options = units.shape[1]
+    m, resources = free.shape
+    start, bids = _by_region(region, m)
+    queue, waiting = np.empty(m, np.int64), np.zeros(m, np.bool_)
+    first, length = 0, 0
+    for j in idle:
+        queue[length], waiting[j] = j, True
+        length += 1
+    visits = np.zeros(m, np.int64)
+    level = np.ones(m)  # what a region asks, as a share of its price
+    while length:
+        j = queue[first]
+        first, length = (first + 1) % m, length - 1
+        waiting[j] = False
+        visits[j] += 1
+        if visits[j] > VISITS:
+            continue
+        size, most = 0, 2 * (start[j + 1] - start[j])
+        entry, source, key = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+        for n in range(start[j], start[j + 1]):
+            i, o = bids[n] // options, bids[n] % options
+            fits, value = guide[i, o] < np.inf, 0.0
+            for r in range(resources):
+                fits = fits and use[i, o, r] <= free[j, r]
+                value += use[i, o, r] * prices[j, r]
+            if not fits or value <= 0:
+                continue
+            for k in range(options):
+                if k == o or not units[i, k] or size == most:
+                    continue
+                own, a = guide[i, k], region[i, k]
+                for r in range(resources):
+                    own += level[a] * use[i, k, r] * prices[a, r]
+                if own > guide[i, o]:  # it comes at this share of the price
+                    entry[size], source[size] = bids[n], k
+                    key[size] = (guide[i, o] - own) / value
+                    size += 1
+        heap, lowest = np.arange(size), np.inf
+        heap_of(key, heap)
+        for turn in range(size):
+            n = pop(key, heap, size - turn)
+            i, o, k = entry[n] // options, entry[n] % options, source[n]
+            a, t = region[i, k], that_fit(i, k, o, free[j], spare, use, toll, units)
+            if t <= 0:
+                continue
+            units[i, k] -= np.int64(t)
+            units[i, o] += np.int64(t)
+            for r in range(resources):
+                free[j, r] -= t * use[i, o, r]
+                free[a, r] += t * use[i, k, r]
+            for b in range(len(spare)):
+                spare[b] -= t * (toll[i, o, b] - toll[i, k, b])
+            lowest = -key[n]
+            if not waiting[a] and _idle(free[a], prices[a]) > worth:
+                queue[(first + length) % m], waiting[a] = a, True
+                length += 1
+            if _idle(free[j], prices[j]) <= worth:
+                break
+        level[j] = min(level[j], lowest) * LESS
+
+
+@compiled
+def _idle(free, price):  # type: ignore[no-untyped-def]
+    """What a region's idle room is worth."""
+    worth = 0.0
+    for r in range(len(price)):
+        if price[r] > 0:  # room without a price has no end where nothing is placed
+            worth += max(free[r], 0.0) * price[r]
+    return worth
+
+
+@compiled
+def _by_region(region, m):  # type: ignore[no-untyped-def]
+    """Entries (row, option) in the order of their regions, and where each region's begin."""
+    rows, options = region.shape
+    start = np.zeros(m + 1, np.int64)
+    for i in range(rows):
+        for k in range(options):
+            start[region[i, k] + 1] += 1
+    for j in range(m):
+        start[j + 1] += start[j]
+    place, bids = start[:-1].copy(), np.empty(rows * options, np.int64)
+    for i in range(rows):
+        for k in range(options):
+            bids[place[region[i, k]]] = i * options + k
+            place[region[i, k]] += 1
+    return start, bids
