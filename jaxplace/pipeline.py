@@ -20,7 +20,7 @@ from jaxplace.kernels import api as kernels
 from jaxplace.placement import Certificate, Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
-from jaxplace.relax.anneal import Relaxation, anneal, begin, resume
+from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import RETRIES, repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
@@ -33,6 +33,8 @@ REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cos
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
+HASTY = 8.0  # how much less far the relaxation goes for it,
+FASTER = COOLING**2  # and how fast it cools
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.95  # of the gap asked for: where the search ends; the rest is for float32's bound
@@ -187,9 +189,10 @@ class _Run:
             compiled.problem,
             state,
             self.ascent(compiled),
-            regret=REGRET * goal / TIGHTEN ** max(attempt, 0),
+            regret=REGRET * goal * (HASTY if attempt == QUICK else TIGHTEN**-attempt),
             watch=watch,
             seed=self.settings.seed,
+            cooling=FASTER if attempt == QUICK else COOLING,
         )
 
     def ascent(self, compiled: Compiled) -> AbstractAscent:

@@ -23,7 +23,7 @@ MOLTEN = 32.0  # where a start is given up getting hotter
 COLD, WARM = 3e-4, 2e-2  # where a start from known duals begins, as they fit
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
-COOLING = 3.0
+COOLING = 3.0  # from one temperature to the next
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 16  # of the first sample, at least
 GROWTH = 4  # from one sample to the next
@@ -112,6 +112,7 @@ def anneal(
     regret: float,
     watch: Watch,
     seed: int,
+    cooling: float = COOLING,
 ) -> Relaxation:
     """Cool until the smoothed plan's regret is small beside the bound, and few rows are in doubt.
 
@@ -122,6 +123,7 @@ def anneal(
         regret: target of the smoothed plan's, as a share of the bound's magnitude.
         watch: called with the state after every step.
         seed: of the samples.
+        cooling: from one temperature to the next.
     """
     state, stopped = start, False
     duals = problem.regions * problem.limit.shape[1]
@@ -142,10 +144,10 @@ def anneal(
             aim *= abs(state.bound)
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
-            cold = state.temperature / COOLING < coldest(state)
+            cold = state.temperature / cooling < coldest(state)
             if (state.regret <= aim and few) or thin or cold:
                 break
-            state = _cooled(level, state, min(COOLING, state.temperature / coldest(state)))
+            state = _cooled(level, state, min(cooling, state.temperature / coldest(state)))
     return state
 
 
@@ -177,11 +179,14 @@ def reanneal(
     max_steps: int,
     worth: float,
 ) -> Relaxation:
-    """Duals of a changed problem at the same temperature, heated as far as the change asks for.
+    """Duals of a changed problem at the same temperature, after they settled at a hotter one.
+
+    At each they start from the best of where they settled there last, before the change or after
+    an earlier one, and the same moved as the hotter ones moved.
 
     Args:
         problem: the relaxation's problem with other rows or limits.
-        part: a sample of it, for the hotter temperatures.
+        part: a sample of it, for the hotter temperature.
         start: duals from before the change.
         ascent: the method at one temperature.
         max_steps: of the ascent at each temperature.
