@@ -40,7 +40,8 @@ DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
 REHEAT = 16.0  # temperatures: where duals settle first after a change of the problem
 MORE, LESS = 3, 10.0  # steps where they settle then, and what the value may still rise by
-MILD = 0.1  # violation from which a temperature's optimum is near: above, it was too cold
+MILD = 0.1  # violation at known duals up to which a temperature may be their first,
+UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 TOLERANCE = 1e-2  # violation at which a temperature is settled
 
@@ -125,7 +126,7 @@ def anneal(
         seed: of the samples.
         cooling: from one temperature to the next.
     """
-    state, stopped = start, False
+    state, stopped, first = start, False, True
     duals = problem.regions * problem.limit.shape[1]
     for level in [problem] if start.whole else _levels(problem, seed):
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0
@@ -135,10 +136,11 @@ def anneal(
             aim = regret * (1 if state.whole else LOOSE)
             state, stopped = _settle(level, state, ascent, watch, aim * size)
             size = abs(state.bound)
-            if not state.path and state.violation > MILD and state.temperature < MOLTEN:
+            if first and state.violation > UNSETTLED and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * THAW)
                 continue
+            first = False
             hotter = (p for p in state.path if p.temperature > state.temperature)
             state = replace(state, path=(*hotter, Waypoint(state.temperature, state.point)))
             aim *= abs(state.bound)
