@@ -31,7 +31,8 @@ from jaxplace.status import Status
 
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
-ATTEMPTS = 4  # relax and round at most so often
+ATTEMPTS = 4  # relax and round at most so often,
+LITTLE = 0.2  # or until one brings less of what is missing, if that is more than the gap asked for
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 HASTY = 8.0  # how much less far the relaxation goes for it,
 FASTER = COOLING**2  # and how fast it cools
@@ -113,8 +114,10 @@ class _Run:
             if kept is not None and kept - self.penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
-        attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
-        for attempt in range(0 if warm_start is None else QUICK, attempts):
+        first, attempts = 0 if warm_start is None else QUICK, ATTEMPTS
+        if instance.rows <= FEW_ROWS:
+            attempts = 1
+        for attempt in range(first, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
             if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
@@ -122,11 +125,14 @@ class _Run:
                 break
             with self.clock("round"):
                 rounded = self.round(compiled, state, goal, attempt)
-            cost = rounded.objective() - self.penalty
+            before, cost = self.plan, rounded.objective() - self.penalty
             if rounded.core.kept() and cost < self.plan:
                 assignment, self.plan = rounded.assignment(), cost
             self.note(compiled, state, "repaired")
-            if self.plan - self.bound(compiled, state) <= CONTENT * goal * abs(self.plan):
+            asked = goal * abs(self.plan)
+            missing = self.plan - self.bound(compiled, state) - CONTENT * asked
+            stuck = attempt > first and before - self.plan < LITTLE * missing
+            if missing <= 0 or (stuck and missing > asked):
                 break
             if self.late():
                 status = Status.time_limit
