@@ -32,7 +32,7 @@ from jaxplace.status import Status
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 ATTEMPTS = 4  # relax and round at most so often,
-LITTLE = 0.2  # or until one brings less of what is missing, if that is more than the gap asked for
+LITTLE = 0.2  # or, from a warm start, until one brings less of what is missing, if that is much
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 HASTY = 8.0  # how much less far the relaxation goes for it,
 FASTER = COOLING**2  # and how fast it cools
@@ -131,7 +131,7 @@ class _Run:
             self.note(compiled, state, "repaired")
             asked = goal * abs(self.plan)
             missing = self.plan - self.bound(compiled, state) - CONTENT * asked
-            stuck = attempt > first and before - self.plan < LITTLE * missing
+            stuck = first == QUICK < attempt and before - self.plan < LITTLE * missing
             if missing <= 0 or (stuck and missing > asked):
                 break
             if self.late():
