@@ -11,7 +11,7 @@ ends them.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import TINY, Core, heap_of, link, pop, unlink
+from jaxplace.repair.core import TINY, Core, heap_of, line_of, link, pop, unlink
 
 
 VISITS = 400  # of a region
@@ -35,7 +35,7 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
         return
     _auction(
         core.region, core.guide, core.use, core.units, free, prices.copy(), least, tolerance,
-        np.nonzero(short)[0])  # fmt: skip
+        short)  # fmt: skip
     free = core.free()
     if (free < -tolerance).any():
         _drop(core, free, tolerance)
@@ -62,16 +62,13 @@ def _lists(region, units, m):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _auction(region, guide, use, units, free, prices, least, tolerance, short):  # type: ignore[no-untyped-def]
+def _auction(region, guide, use, units, free, prices, least, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
     head, after, before = _lists(region, units, len(free))
     options = units.shape[1]
     m, resources = free.shape
-    queue, waiting = np.empty(m, np.int64), np.zeros(m, np.bool_)
-    first, length = 0, 0
-    for j in short:
-        queue[length], waiting[j] = j, True
-        length += 1
+    queue, length = line_of(waiting)
+    first = 0
     visits = np.zeros(m, np.int64)
     missing, todo = np.empty(resources), np.empty(resources)
     while length:

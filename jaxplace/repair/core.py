@@ -118,6 +118,17 @@ def that_fit(i, k, o, free, spare, use, toll, units):  # type: ignore[no-untyped
 
 
 @compiled
+def line_of(which):  # type: ignore[no-untyped-def]
+    """A ring of regions in line, those of `which` [m] bool at its start, and how many they are."""
+    queue, length = np.empty(len(which), np.int64), 0
+    for j in range(len(which)):
+        if which[j]:
+            queue[length] = j
+            length += 1
+    return queue, length
+
+
+@compiled
 def heap_of(key, heap):  # type: ignore[no-untyped-def]
     """Make `heap`, positions in `key`, a heap with the least key on top, ties by position."""
     for root in range(len(heap) // 2 - 1, -1, -1):

@@ -10,7 +10,7 @@ end where a unit comes from where room is worth nothing.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core, heap_of, pop, that_fit
+from jaxplace.repair.core import Core, heap_of, line_of, pop, that_fit
 
 
 VISITS = 8  # of a region
@@ -26,25 +26,21 @@ def fill(core: Core, prices: np.ndarray, *, worth: float) -> None:
         worth: idle room is looked at where it is worth so much [USD].
     """
     free = core.free()
-    room = np.where(np.isfinite(free), np.maximum(free, 0.0), 0.0)
-    idle = np.nonzero((room * prices).sum(1) > worth)[0]
-    if len(idle):
+    idle = np.array([_idle(*region) > worth for region in zip(free, prices, strict=True)])
+    if idle.any():
         _auction(
             core.region, core.guide, core.use, core.toll, core.units, free, core.spare(), prices,
             worth, idle)  # fmt: skip
 
 
 @compiled
-def _auction(region, guide, use, toll, units, free, spare, prices, worth, idle):  # type: ignore[no-untyped-def]
+def _auction(region, guide, use, toll, units, free, spare, prices, worth, waiting):  # type: ignore[no-untyped-def]
     """Visit regions with idle room, those that wait longest first."""
     options = units.shape[1]
     m, resources = free.shape
     start, bids = _by_region(region, m)
-    queue, waiting = np.empty(m, np.int64), np.zeros(m, np.bool_)
-    first, length = 0, 0
-    for j in idle:
-        queue[length], waiting[j] = j, True
-        length += 1
+    queue, length = line_of(waiting)
+    first = 0
     visits = np.zeros(m, np.int64)
     level = np.ones(m)  # what a region asks, as a share of its price
     while length:
