@@ -38,6 +38,7 @@ MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are 
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
+USUAL = 0.999  # of all use, what pays no more than usual duals
 REHEAT = 16.0  # temperatures: where duals settle first after a change of the problem
 MORE, LESS = 3, 10.0  # steps where they settle then, and what the value may still rise by
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
@@ -132,6 +133,8 @@ def anneal(
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0
         if level is problem and not state.whole:  # what is known of the bound was an estimate
             state = replace(state, bound=-np.inf, best=state.point, whole=True)
+        if not first:
+            state = replace(state, point=_fallen(level, state.point, state.temperature))
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
             state, stopped = _settle(level, state, ascent, watch, aim * size)
@@ -147,9 +150,11 @@ def anneal(
             thin = not state.whole and state.doubt < DOUBT_PER_DUAL * duals
             few = not state.whole or state.doubt <= MOST_DOUBT
             cold = state.temperature / cooling < coldest(state)
-            if (state.regret <= aim and few) or thin or cold:
+            done = (state.regret <= aim and few) or thin or cold
+            if not cold and not (done and state.whole):
+                state = _cooled(level, state, min(cooling, state.temperature / coldest(state)))
+            if done:
                 break
-            state = _cooled(level, state, min(cooling, state.temperature / coldest(state)))
     return state
 
 
@@ -162,6 +167,31 @@ def _cooled(problem: Problem, state: Relaxation, cooling: float) -> Relaxation:
         ahead = now.point + gone * (now.point - before.point)
         point = _highest(problem, colder, ahead, point)
     return replace(state, point=point, temperature=colder)
+
+
+def _fallen(problem: Problem, point: np.ndarray, temperature: float) -> np.ndarray:
+    """[q] duals without those that only a sample's chance had driven up.
+
+    Where one drawn row stands for many and has nowhere else to go, a small region's dual rises to
+    what being left out costs, and from there a few temperatures a step would bring it back late.
+    """
+    of, capacity = Constraints.of(problem), slice(problem.limit.size)
+    before = respond(problem, of, point, temperature)
+    load, limit, duals = of.taken(before)[capacity], of.limit[capacity], point[capacity]
+    order = np.argsort(duals)
+    paid = np.cumsum(load[order])
+    usual = duals[order[np.searchsorted(paid, USUAL * paid[-1])]]
+    strange = (duals > usual) & (load < limit)
+    if not strange.any():
+        return point
+    lower = point.copy()
+    lower[capacity][strange] = usual
+    after = respond(problem, of, lower, temperature)
+    wanted = strange & (of.taken(after)[capacity] > limit)  # for good reason then
+    if wanted.any():
+        lower[capacity][wanted] = duals[wanted]
+        after = respond(problem, of, lower, temperature)
+    return lower if of.height(after, lower) > of.height(before, point) else point
 
 
 def _highest(problem: Problem, temperature: float, *points: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from jaxplace.repair.core import TINY, Core, heap_of, line_of, link, pop, unlink
 
 
 VISITS = 400  # of a region
-PATIENCE = 20  # visits after which price rises grow, so that ties cannot go on for ever
+PATIENCE = 5  # visits after which price rises grow, so that ties cannot go on for ever
 
 
 def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:

@@ -10,8 +10,10 @@ from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Lists, Rows, Tables
 
 
-HALVINGS = 12  # of the threshold between the least and the largest cost
-SHRINK = np.float32(0.25)  # the cheapest few lie near the least
+TRIES = 16  # of the threshold that about k regions are under
+WIDEN, SHRINK = np.float32(4), np.float32(0.5)  # it goes up until it is too far, then between
+SPARE = 6  # a list lacks a share of its length, at most, for a search that ends soon
+LEAST = np.float32(1e-6)  # of the search: costs are scaled, nearer ones are rounding
 
 
 def best_regions(
@@ -35,12 +37,11 @@ def shortlist(rows: Rows, tables: Tables, menus: Menus, duals: Duals, *, k: int)
     r, on, d = arrays(rows, tables, duals)
     n, (m, resources) = len(r.weight), d.capacity.shape
     lists = Lists(
-        region=np.full((n, k + 1), m, np.int32),
-        cost=np.full((n, k + 1), FAR, np.float32),
-        use=np.zeros((n, resources, k + 1), np.float32),
-        toll=np.zeros((n, on.toll + on.carbon, k + 1), np.float32),
+        region=np.empty((n, k + 1), np.int32),
+        cost=np.empty((n, k + 1), np.float32),
+        use=np.empty((n, resources, k + 1), np.float32),
+        toll=np.empty((n, on.toll + on.carbon, k + 1), np.float32),
     )
-    lists.cost[:, k] = r.unplaced
 
     def part(start: int, stop: int) -> None:
         desk = new_desk(m, resources)
@@ -96,28 +97,26 @@ def _best(r, menus, on, d, desk, begin, stop, found_region, found):
 
 
 @inner
-def _threshold(reduced, tiles, least, k):
-    """A reduced cost that about k are not above, and no more unless the least ones tie."""
-    low, high = FAR, float32(0)
-    for tile in range(tiles):
-        low = min(low, least[tile])
-    for p in range(tiles * TILE):
-        high = max(high, reduced[p] if reduced[p] < FAR else low)
-    for _ in range(HALVINGS):
-        middle = low + (high - low) * SHRINK
-        count = int32(0)
+def _width(reduced, tiles, low, k, guess):
+    """How far above `low` about k lie, and no more unless they tie; `guess` is where to start."""
+    width, inside, outside = guess, float32(0), FAR
+    for _ in range(TRIES):
+        limit, count = low + width, int32(0)
         for p in range(tiles * TILE):
-            count += int32(reduced[p] <= middle)
-        if count <= k:
-            low = middle
+            count += int32(reduced[p] <= limit)
+        if count > k:
+            outside = width
         else:
-            high = middle
-    return low
+            inside = width
+            if count > k - k // SPARE:
+                break
+        width = width * WIDEN if outside == FAR else inside + (outside - inside) * SHRINK
+    return inside
 
 
 @fast
 def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, toll):
-    use, energy, egress, state = r.use, r.energy, r.egress, r.state
+    use, energy, egress, state, scale = r.use, r.energy, r.egress, r.state, r.scale
     leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
     budget, residency, fits = r.budget, r.residency, r.fit
     of, start, size, region, rank = menus.of, menus.start, menus.size, menus.region, menus.rank
@@ -126,7 +125,8 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
     capacity, transfer = d.capacity, d.transfer
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
     least = desk.least
-    k, last = found_region.shape[1] - 1, -1
+    k, last, width = found_region.shape[1] - 1, -1, ONE
+    slot = np.empty(len(reduced) + 1, np.int32)
     for i in range(begin, stop):
         menu = enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
                      m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
@@ -138,25 +138,37 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
             first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress],
             state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
             paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
-        tiles = tiles_of(reach)
-        limit = FAR if reach <= k else _threshold(reduced, tiles, least, k)
-        count = 0
+        tiles, low, limit = tiles_of(reach), FAR, FAR
+        if reach > k:
+            for tile in range(tiles):
+                low = min(low, least[tile])
+            width = _width(reduced, tiles, low, k, max(width * scale[i], LEAST)) / scale[i]
+            limit = low + width * scale[i]
+        count = uint64(0)
         for tile in range(tiles):
-            if least[tile] > limit:
+            if least[tile] > limit or least[tile] >= FAR:
                 continue
-            for p in range(tile * TILE, tile * TILE + TILE):
-                if reduced[p] > limit or reduced[p] >= FAR or count == k:
-                    continue
-                left, j = reduced[p], region[first + p]
-                for l in range(capacity.shape[1]):
-                    uses[i, l, count] = use[i, l] * factor[first + p]
-                    left -= use[i, l] * paid[l, p]
-                if on.toll and at_home >= 0 and j != at_home:
-                    toll[i, 0, count] = ONE
-                    left -= d.moves
-                if on.carbon:
-                    kg = energy[i] * m_carbon[first + p]
-                    toll[i, on.toll, count] = kg
-                    left -= d.carbon * kg
-                found_region[i, count], cost[i, count] = j, left
-                count += 1
+            for p in range(tile * TILE, tile * TILE + TILE):  # without a branch
+                slot[count] = p
+                count += uint64(reduced[p] <= limit and reduced[p] < FAR)
+        count = min(count, uint64(k))
+        for q in range(count, k + 1):  # nothing, and last of all the unplaced option
+            found_region[i, q], cost[i, q] = len(capacity), FAR
+            uses[i, :, q], toll[i, :, q] = 0, 0
+        cost[i, k] = r.unplaced[i]
+        for q in range(count):
+            p = uint64(slot[q])
+            left, j = reduced[p], region[first + p]
+            for l in range(capacity.shape[1]):
+                uses[i, l, q] = use[i, l] * factor[first + p]
+                left -= use[i, l] * paid[l, p]
+            if on.toll and at_home >= 0 and j != at_home:
+                toll[i, 0, q] = ONE
+                left -= d.moves
+            elif on.toll:
+                toll[i, 0, q] = 0
+            if on.carbon:
+                kg = energy[i] * m_carbon[first + p]
+                toll[i, on.toll, q] = kg
+                left -= d.carbon * kg
+            found_region[i, q], cost[i, q] = j, left
