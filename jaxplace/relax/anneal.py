@@ -39,8 +39,8 @@ LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
 USUAL = 0.999  # of all use, what pays no more than usual duals
-REHEAT = 16.0  # temperatures: where duals settle first after a change of the problem
-MORE, LESS = 3, 10.0  # steps where they settle then, and what the value may still rise by
+REHEATS = 16.0, 4.0, 1.0  # temperatures: where duals settle one after the other after a change
+MORE, LESS = 3, 10.0  # steps at the last of them, and what the value may still rise by
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
@@ -226,9 +226,9 @@ def reanneal(
     """
     point, of, moved = start.point, Constraints.of(problem), 0.0
     path: list[Waypoint] = []
-    for temperature in (start.temperature * REHEAT, start.temperature):
-        hot = not path
-        few = max_steps if hot else MORE * max_steps
+    for heat in REHEATS:
+        temperature, hot, cold = start.temperature * heat, not path, heat == REHEATS[-1]
+        few = MORE * max_steps if cold else max_steps
         if not hot and problem is not part:
             part = kernels.shortlist(problem, of.duals(point), k=LISTED)
         known = _known(start, temperature)
