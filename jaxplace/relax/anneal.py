@@ -39,8 +39,10 @@ LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
 USUAL = 0.999  # of all use, what pays no more than usual duals
-REHEATS = 16.0, 4.0, 1.0  # temperatures: where duals settle one after the other after a change
-MORE, LESS = 3, 10.0  # steps at the last of them, and what the value may still rise by
+MORE, LESS = (
+    3,
+    10.0,
+)  # steps where duals settle last after a change, and what the value may still rise by
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
@@ -208,26 +210,28 @@ def reanneal(
     start: Relaxation,
     ascent: AbstractAscent,
     *,
+    heats: tuple[float, ...],
     max_steps: int,
     worth: float,
 ) -> Relaxation:
-    """Duals of a changed problem at the same temperature, after they settled at a hotter one.
+    """Duals of a changed problem at the same temperature, after they settled at hotter ones.
 
     At each they start from the best of where they settled there last, before the change or after
     an earlier one, and the same moved as the hotter ones moved.
 
     Args:
         problem: the relaxation's problem with other rows or limits.
-        part: a sample of it, for the hotter temperature.
+        part: a sample of it, for the hottest temperature.
         start: duals from before the change.
         ascent: the method at one temperature.
+        heats: where they settle one after the other, in the start's temperature; the last is 1.
         max_steps: of the ascent at each temperature.
         worth: what the value may still rise by when a temperature is settled.
     """
     point, of, moved = start.point, Constraints.of(problem), 0.0
     path: list[Waypoint] = []
-    for heat in REHEATS:
-        temperature, hot, cold = start.temperature * heat, not path, heat == REHEATS[-1]
+    for heat in heats:
+        temperature, hot, cold = start.temperature * heat, not path, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
         if not hot and problem is not part:
             part = kernels.shortlist(problem, of.duals(point), k=LISTED)

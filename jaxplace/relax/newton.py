@@ -28,7 +28,9 @@ TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of a dual's curvature and the largest, their geometric mean
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
-FEW_ROWS = 1024  # whose curvature is taken whatever it costs
+FEW_ROWS = 2048  # whose curvature is taken whatever it costs,
+SPREAD_ROWS = 1024  # or, where each is spread over so many regions:
+SPREAD = 300
 CURVATURE_PAIRS = 4e6  # entries of shares' products that a step may spend on curvature
 OVER_SPREAD = 4.0  # regions with a share that counts, for each one that a row is spread over
 RADIUS = 4.0  # temperatures that a dual may move in a first step
@@ -238,8 +240,9 @@ class Newton(AbstractAscent):
         # a row costs the square of the regions that it is spread over
         spread = 1.0 / np.maximum(1.0 - doubt[index], 1.0 / problem.regions)
         pairs = np.minimum(OVER_SPREAD * spread, problem.regions) ** 2
-        most = CURVATURE_PAIRS / max(pairs.mean(), 1.0) if len(index) else 0
-        rows = int(np.clip(most, FEW_ROWS, self.curvature_rows))
+        each = max(pairs.mean(), 1.0) if len(index) else 1.0
+        least = FEW_ROWS if each < SPREAD**2 else SPREAD_ROWS
+        rows = int(np.clip(CURVATURE_PAIRS / each, least, self.curvature_rows))
         mass = (weight * scale * doubt)[index]
         boost = np.ones(len(index))
         if len(index) > rows:

@@ -29,8 +29,10 @@ from jaxplace.rounding.options import Options, fees_of, prices_of, wanted
 
 FEWEST_ROWS = 32_768  # of a core
 RISE = 1.0  # of a temperature: least rise of a price in the auctions between
-SETTLE_ROWS, PER_REGION = 8192, 32  # that the duals settle on again while it is hot, at least
-STEPS = 15  # of the ascent at one temperature
+SETTLE_ROWS = 8192  # that the duals settle on again while it is hot,
+PER_REGION = 32  # or so many for each region, if these are more: many duals settle slowly
+STEPS, MORE_STEPS = 10, 15  # of the ascent at one temperature, and with many duals
+HEATS, MORE_HEATS = (16.0, 1.0), (16.0, 4.0, 1.0)  # temperatures where they settle, the same
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider,
@@ -206,13 +208,21 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     problem = part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    few = max(SETTLE_ROWS, PER_REGION * problem.regions)
-    if len(rest) > few:
+    many = PER_REGION * problem.regions > SETTLE_ROWS
+    drawn_rows = PER_REGION * problem.regions if many else SETTLE_ROWS
+    if len(rest) > drawn_rows:
         weight, scale = (
             np.asarray(values, np.float64)[: len(rest)]
             for values in (problem.rows.weight, problem.rows.scale)
         )
-        drawn, boost = sample(weight * scale, few, np.random.default_rng(len(rest)))
+        drawn, boost = sample(weight * scale, drawn_rows, np.random.default_rng(len(rest)))
         part = problem.take(drawn, weight[drawn] * boost)
-    worth = SETTLED * abs(relaxation.bound)
-    return reanneal(problem, part, relaxation, ascent, max_steps=STEPS, worth=worth)
+    return reanneal(
+        problem,
+        part,
+        relaxation,
+        ascent,
+        heats=MORE_HEATS if many else HEATS,
+        max_steps=MORE_STEPS if many else STEPS,
+        worth=SETTLED * abs(relaxation.bound),
+    )

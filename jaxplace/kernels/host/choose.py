@@ -98,7 +98,7 @@ def _best(r, menus, on, d, desk, begin, stop, found_region, found):
 
 @inner
 def _width(reduced, tiles, low, k, guess):
-    """How far above `low` about k lie, and no more unless they tie; `guess` is where to start."""
+    """How far above `low` about k lie, no more unless they tie; and where to start next time."""
     width, inside, outside = guess, float32(0), FAR
     for _ in range(TRIES):
         limit, count = low + width, int32(0)
@@ -111,7 +111,7 @@ def _width(reduced, tiles, low, k, guess):
             if count > k - k // SPARE:
                 break
         width = width * WIDEN if outside == FAR else inside + (outside - inside) * SHRINK
-    return inside
+    return inside, inside if outside < FAR else guess
 
 
 @fast
@@ -125,7 +125,7 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
     capacity, transfer = d.capacity, d.transfer
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
     least = desk.least
-    k, last, width = found_region.shape[1] - 1, -1, ONE
+    k, last, guess = found_region.shape[1] - 1, -1, ONE
     slot = np.empty(len(reduced) + 1, np.int32)
     for i in range(begin, stop):
         menu = enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
@@ -142,8 +142,8 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
         if reach > k:
             for tile in range(tiles):
                 low = min(low, least[tile])
-            width = _width(reduced, tiles, low, k, max(width * scale[i], LEAST)) / scale[i]
-            limit = low + width * scale[i]
+            width, guess = _width(reduced, tiles, low, k, max(guess * scale[i], LEAST))
+            limit, guess = low + width, guess / scale[i]
         count = uint64(0)
         for tile in range(tiles):
             if least[tile] > limit or least[tile] >= FAR:
