@@ -9,6 +9,7 @@ from jaxplace.repair.budgets import keep_budgets
 from jaxplace.repair.chains import search
 from jaxplace.repair.core import Core
 from jaxplace.repair.improve import exchange, reinsert, shift
+from jaxplace.repair.paths import carry_off
 from jaxplace.repair.reverse import fill
 
 
@@ -59,6 +60,7 @@ def repair(
             break
         if not reinsert(core, prices, worth=worth):
             break
+        carry_off(core, prices)
         retried = settle()
         if retried > cost - RETRY * enough:
             core.units[:] = before

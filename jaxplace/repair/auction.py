@@ -11,7 +11,7 @@ ends them.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import TINY, Core, heap_of, line_of, link, pop, unlink
+from jaxplace.repair.core import Core, entries_of, heap_of, line_of, move, pop
 
 
 VISITS = 400  # of a region
@@ -28,7 +28,8 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
     """
     if not len(core.row):
         return
-    least, tolerance = _hairs(core, rise)
+    tolerance = core.hair()
+    least = rise / np.maximum(core.use.mean((0, 1)), 1e-300)
     free = core.free()
     short = (free < -tolerance).any(1)
     if not short.any():
@@ -41,30 +42,11 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
         _drop(core, free, tolerance)
 
 
-def _hairs(core: Core, rise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Least rise of a price [R], and the overload that is a sum's own rounding [m + 1, R]."""
-    mean_use = np.maximum(core.use.mean((0, 1)), 1e-300)
-    room = np.where(np.isfinite(core.room), np.abs(core.room), 0.0)
-    return rise / mean_use, TINY * room + 1e-12 * mean_use
-
-
-@compiled
-def _lists(region, units, m):  # type: ignore[no-untyped-def]
-    """The entries (row, option) with units in a linked list for each region: head, next, last."""
-    rows, options = units.shape
-    head, after = np.full(m, -1), np.full(rows * options, -1)
-    before = np.full(rows * options, -1)
-    for i in range(rows):
-        for k in range(options):
-            if units[i, k]:
-                link(i * options + k, region[i, k], head, after, before)
-    return head, after, before
-
-
 @compiled
 def _auction(region, guide, use, units, free, prices, least, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
-    head, after, before = _lists(region, units, len(free))
+    lists = entries_of(region, units, len(free))
+    head, after, _ = lists
     options = units.shape[1]
     m, resources = free.shape
     queue, length = line_of(waiting)
@@ -129,7 +111,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             t = np.int64(min(np.float64(units[i, k]), needed))
             level = max(level, minds[n] / share[n])
             target = region[i, o]
-            _move(i, k, o, t, j, target, units, head, after, before)
+            move(i, k, o, t, j, target, units, lists)
             for r in range(resources):
                 todo[r] -= t * use[i, k, r]
                 free[j, r] += t * use[i, k, r]
@@ -145,18 +127,6 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             if free[j, r] < -tolerance[j, r] and not waiting[j]:
                 queue[(first + length) % m], waiting[j] = j, True
                 length += 1
-
-
-@compiled
-def _move(i, k, o, t, source, target, units, head, after, before):  # type: ignore[no-untyped-def]
-    """Move t units of row i from option k to o, and keep the lists."""
-    options = units.shape[1]
-    if not units[i, o]:
-        link(i * options + o, target, head, after, before)
-    units[i, k] -= t
-    units[i, o] += t
-    if not units[i, k]:
-        unlink(i * options + k, source, head, after, before)
 
 
 @compiled

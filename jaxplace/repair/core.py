@@ -55,6 +55,11 @@ class Core:
         size = int(self.region.max(initial=-1)) + 1
         return np.stack([np.bincount(self.region.ravel(), u.ravel(), size) for u in amounts], 1)
 
+    def hair(self) -> np.ndarray:
+        """[m + 1, R] overload that is a sum's own rounding."""
+        room = np.where(np.isfinite(self.room), np.abs(self.room), 0.0)
+        return TINY * room + TINY * np.maximum(self.use.mean((0, 1)), 1e-300)
+
     def kept(self) -> bool:
         """Whether every fleet budget is kept."""
         return bool((self.spare() >= -BUDGET_TOL * np.maximum(np.abs(self.purse), 1.0)).all())
@@ -101,6 +106,32 @@ def unlink(e, j, head, after, before):  # type: ignore[no-untyped-def]
         head[j] = after[e]
     if after[e] >= 0:
         before[after[e]] = before[e]
+
+
+@compiled
+def entries_of(region, units, m):  # type: ignore[no-untyped-def]
+    """The entries (row, option) with units in a linked list for each region: head, next, last."""
+    rows, options = units.shape
+    head, after = np.full(m, -1), np.full(rows * options, -1)
+    before = np.full(rows * options, -1)
+    for i in range(rows):
+        for k in range(options):
+            if units[i, k]:
+                link(i * options + k, region[i, k], head, after, before)
+    return head, after, before
+
+
+@compiled
+def move(i, k, o, t, source, target, units, lists):  # type: ignore[no-untyped-def]
+    """Move t units of row i from option k to o, and keep the lists."""
+    head, after, before = lists
+    options = units.shape[1]
+    if not units[i, o]:
+        link(i * options + o, target, head, after, before)
+    units[i, k] -= t
+    units[i, o] += t
+    if not units[i, k]:
+        unlink(i * options + k, source, head, after, before)
 
 
 @compiled

@@ -18,7 +18,7 @@ from jaxplace.repair.core import Core, heap_of, pop, that_fit
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
-WORST = 0.5  # of what badly placed units lose: those that are put back first
+WORST = 0.95  # of what badly placed units lose: those that are put back first
 PARTS = 8  # of a scan, on all threads
 SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
