@@ -85,9 +85,9 @@ def _times(use, load):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _search(
+def _search(  # type: ignore[no-untyped-def]
     start, region, guide, use, units, free, prices, tolerance, lists, cost, load, known, source
-):  # type: ignore[no-untyped-def]
+):
     """Dijkstra from an overloaded region to the nearest with room; that region, or -1.
 
     `load` is what would be too much at a region if the path led there.
