@@ -70,15 +70,22 @@ def repair(
 
 def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> float:
     """Shifts and exchanges while they pay; the objective."""
+    _shifted(core)
     cost = core.objective()
     for _ in range(EXCHANGES):
-        watched = np.ones(len(core.room), bool)
-        for _ in range(SHIFTS):
-            watched = shift(core, watched)
-            if not watched.any():
-                break
-        made = exchange(core, prices)
+        if not exchange(core, prices):
+            break
+        _shifted(core)
         before, cost = cost, core.objective()
-        if not made or before - cost < enough or time.perf_counter() > deadline:
+        if before - cost < enough or time.perf_counter() > deadline:
             break
     return cost
+
+
+def _shifted(core: Core) -> None:
+    """Shifts until none pays."""
+    watched = np.ones(len(core.room), bool)
+    for _ in range(SHIFTS):
+        watched = shift(core, watched)
+        if not watched.any():
+            break
