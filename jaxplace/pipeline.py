@@ -114,9 +114,8 @@ class _Run:
             if kept is not None and kept - self.penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
-        first, attempts = 0 if warm_start is None else QUICK, ATTEMPTS
-        if instance.rows <= FEW_ROWS:
-            attempts = 1
+        first = 0 if warm_start is None else QUICK
+        attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
         for attempt in range(first, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)

@@ -39,10 +39,8 @@ LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
 USUAL = 0.999  # of all use, what pays no more than usual duals
-MORE, LESS = (
-    3,
-    10.0,
-)  # steps where duals settle last after a change, and what the value may still rise by
+MORE = 3  # times the steps, where duals settle last after a change,
+LESS = 10.0  # and what the value may still rise by there is so many times less
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
@@ -132,6 +130,8 @@ def anneal(
     state, stopped, first = start, False, True
     duals = problem.regions * problem.limit.shape[1]
     for level in [problem] if start.whole else _levels(problem, seed):
+        if stopped:
+            break
         size = abs(state.bound) if np.isfinite(state.bound) else 0.0
         if level is problem and not state.whole:  # what is known of the bound was an estimate
             state = replace(state, bound=-np.inf, best=state.point, whole=True)

@@ -11,7 +11,17 @@ ends them.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core, entries_of, heap_of, line_of, move, pop
+from jaxplace.repair.core import (
+    Core,
+    asked,
+    entries_of,
+    heap_of,
+    line_of,
+    move,
+    overload,
+    pop,
+    wait,
+)
 
 
 VISITS = 400  # of a region
@@ -65,24 +75,22 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             size, e = size + 1, after[e]
         entry, choice = np.empty(size, np.int64), np.empty(size, np.int64)
         minds, share, key = np.empty(size), np.empty(size), np.empty(size)
+        overload(free[j], tolerance[j], todo)
         for r in range(resources):
-            missing[r] = -free[j, r] if free[j, r] < -tolerance[j, r] else np.inf
-            todo[r] = missing[r] if missing[r] < np.inf else 0.0
+            missing[r] = todo[r] if todo[r] > 0 else np.inf
         size, e = 0, head[j]
         while e >= 0:
             i, k = e // options, e % options
-            own, weight, part, best, best_o = guide[i, k], 0.0, 0.0, np.inf, -1
+            own, best, best_o = asked(i, k, region, guide, use, prices), np.inf, -1
+            weight, part = 0.0, 0.0
             for r in range(resources):
-                own += use[i, k, r] * prices[j, r]
                 # a unit that is larger than what is missing is worth no more than that
                 weight += min(use[i, k, r] / missing[r], 1.0)
                 part += use[i, k, r] / missing[r]
             if weight > 0:
                 for o in range(options):
                     if o != k and guide[i, o] < np.inf:
-                        asks = guide[i, o]
-                        for r in range(resources):
-                            asks += use[i, o, r] * prices[region[i, o], r]
+                        asks = asked(i, o, region, guide, use, prices)
                         if asks < best:
                             best, best_o = asks, o
             if best_o >= 0:
@@ -116,17 +124,15 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 todo[r] -= t * use[i, k, r]
                 free[j, r] += t * use[i, k, r]
                 free[target, r] -= t * use[i, o, r]
-                if free[target, r] < -tolerance[target, r] and not waiting[target]:
-                    queue[(first + length) % m], waiting[target] = target, True
-                    length += 1
+                if free[target, r] < -tolerance[target, r]:
+                    length = wait(target, queue, waiting, first, length)
         growth = 1.25 ** max(visits[j] - PATIENCE, 0)
         for r in range(resources):
             # from now on the region asks what would have made the last of them go
             if missing[r] < np.inf:
                 prices[j, r] += level / missing[r] + least[r] * growth
-            if free[j, r] < -tolerance[j, r] and not waiting[j]:
-                queue[(first + length) % m], waiting[j] = j, True
-                length += 1
+            if free[j, r] < -tolerance[j, r]:
+                length = wait(j, queue, waiting, first, length)
 
 
 @compiled

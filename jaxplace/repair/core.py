@@ -58,7 +58,7 @@ class Core:
     def hair(self) -> np.ndarray:
         """[m + 1, R] overload that is a sum's own rounding."""
         room = np.where(np.isfinite(self.room), np.abs(self.room), 0.0)
-        return TINY * room + TINY * np.maximum(self.use.mean((0, 1)), 1e-300)
+        return TINY * (room + np.maximum(self.use.mean((0, 1)), 1e-300))
 
     def kept(self) -> bool:
         """Whether every fleet budget is kept."""
@@ -157,6 +157,34 @@ def line_of(which):  # type: ignore[no-untyped-def]
             queue[length] = j
             length += 1
     return queue, length
+
+
+@compiled
+def wait(j, queue, waiting, first, length):  # type: ignore[no-untyped-def]
+    """Put region j at the end of the line, unless it stands there; how many stand there now."""
+    if waiting[j]:
+        return length
+    queue[(first + length) % len(queue)], waiting[j] = j, True
+    return length + 1
+
+
+@compiled
+def asked(i, o, region, guide, use, prices):  # type: ignore[no-untyped-def]
+    """What a unit of row i pays at option o, the place it takes included."""
+    asks = guide[i, o]
+    for r in range(use.shape[2]):
+        asks += use[i, o, r] * prices[region[i, o], r]
+    return asks
+
+
+@compiled
+def overload(free, tolerance, out):  # type: ignore[no-untyped-def]
+    """Fill `out` [R] with what is too much in a region; whether anything is."""
+    over = False
+    for r in range(len(free)):
+        out[r] = -free[r] if free[r] < -tolerance[r] else 0.0
+        over = over or out[r] > 0
+    return over
 
 
 @compiled

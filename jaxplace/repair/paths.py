@@ -9,7 +9,7 @@ full region to the next to one with room, at the least reduced cost.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core, entries_of, line_of, move
+from jaxplace.repair.core import Core, asked, entries_of, line_of, move, overload, wait
 
 
 VISITS = 30  # of a region, after which what is too much is left for others to drop
@@ -43,35 +43,23 @@ def _carry(region, guide, use, units, free, prices, tolerance, waiting):  # type
         first, length = (first + 1) % m, length - 1
         waiting[j] = False
         visits[j] += 1
-        if visits[j] > VISITS or not _over(free[j], tolerance[j]):
+        if visits[j] > VISITS or not overload(free[j], tolerance[j], load[j]):
             continue
         end = _search(
             j, region, guide, use, units, free, prices, tolerance, lists, cost, load, known, source
         )
-        hops = 0
-        while end >= 0 and end != j:
-            path[hops] = end
-            hops, end = hops + 1, source[end]
-        at = j
-        for hop in range(hops - 1, -1, -1):
-            to = path[hop]
-            _push(at, to, region, guide, use, units, free, prices, tolerance, lists)
-            if _over(free[at], tolerance[at]) and not waiting[at]:
-                queue[(first + length) % m], waiting[at] = at, True
-                length += 1
-            at = to
-        if _over(free[at], tolerance[at]) and not waiting[at]:
-            queue[(first + length) % m], waiting[at] = at, True
-            length += 1
-
-
-@compiled
-def _over(free, tolerance):  # type: ignore[no-untyped-def]
-    """Whether a region is overloaded."""
-    over = False
-    for r in range(len(free)):
-        over = over or free[r] < -tolerance[r]
-    return over
+        if end < 0:
+            continue
+        path[0], hops = end, 0
+        while path[hops] != j:
+            hops += 1
+            path[hops] = source[path[hops - 1]]
+        for hop in range(hops, 0, -1):
+            a, b = path[hop], path[hop - 1]
+            _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load[a])
+        for hop in range(hops, -1, -1):
+            if overload(free[path[hop]], tolerance[path[hop]], load[path[hop]]):
+                length = wait(path[hop], queue, waiting, first, length)
 
 
 @compiled
@@ -97,8 +85,7 @@ def _search(  # type: ignore[no-untyped-def]
     options = units.shape[1]
     cost[:], known[:] = np.inf, False
     cost[start] = 0.0
-    for r in range(resources):
-        load[start, r] = -free[start, r] if free[start, r] < -tolerance[start, r] else 0.0
+    overload(free[start], tolerance[start], load[start])
     while True:
         a, least = -1, np.inf
         for j in range(m):
@@ -116,16 +103,12 @@ def _search(  # type: ignore[no-untyped-def]
             times = max(_times(use[i, k], load[a]), 1.0)
             if times == np.inf:
                 continue
-            here = guide[i, k]
-            for r in range(resources):
-                here += use[i, k, r] * prices[a, r]
+            here = asked(i, k, region, guide, use, prices)
             for o in range(options):
                 b = region[i, o]
                 if o == k or known[b] or guide[i, o] == np.inf:
                     continue
-                there = guide[i, o]
-                for r in range(resources):
-                    there += use[i, o, r] * prices[b, r]
+                there = asked(i, o, region, guide, use, prices)
                 far = least + max(there - here, 0.0) * times
                 if far < cost[b]:
                     cost[b], source[b] = far, a
@@ -135,39 +118,31 @@ def _search(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _push(a, b, region, guide, use, units, free, prices, tolerance, lists):  # type: ignore[no-untyped-def]
-    """Units that mind least from region a to b, until a is not overloaded."""
+def _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load):  # type: ignore[no-untyped-def]
+    """Units that mind least from region a to b, until a is not overloaded; `load` is scratch."""
     head, after, _ = lists
     resources, options = free.shape[1], units.shape[1]
     size, e = 0, head[a]
     while e >= 0:
         size, e = size + 1, after[e]
     entry, choice, key = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-    load = np.empty(resources)
-    for r in range(resources):
-        load[r] = -free[a, r] if free[a, r] < -tolerance[a, r] else 0.0
+    overload(free[a], tolerance[a], load)
     size, e = 0, head[a]
     while e >= 0:
         i, k = e // options, e % options
+        times = max(_times(use[i, k], load), 1.0)
         for o in range(options):
-            if region[i, o] == b and guide[i, o] < np.inf:
-                entry[size], choice[size], key[size] = e, o, guide[i, o] - guide[i, k]
-                for r in range(resources):
-                    key[size] += use[i, o, r] * prices[b, r] - use[i, k, r] * prices[a, r]
-                key[size] *= max(_times(use[i, k], load), 1.0)
+            if region[i, o] == b and guide[i, o] < np.inf and times < np.inf:
+                minds = asked(i, o, region, guide, use, prices)
+                minds -= asked(i, k, region, guide, use, prices)
+                entry[size], choice[size], key[size] = e, o, minds * times
                 size += 1
-                break
         e = after[e]
-    order = np.argsort(key[:size], kind="mergesort")
-    for n in order:
+    for n in np.argsort(key[:size], kind="mergesort"):
         i, k, o = entry[n] // options, entry[n] % options, choice[n]
-        for r in range(resources):
-            load[r] = -free[a, r] if free[a, r] < -tolerance[a, r] else 0.0
-        needed = np.ceil(_times(use[i, k], load) - 1e-9)
-        if needed <= 0:
+        if not overload(free[a], tolerance[a], load):
             break
-        if not key[n] < np.inf:
-            continue
+        needed = np.ceil(_times(use[i, k], load) - 1e-9)
         t = np.int64(min(np.float64(units[i, k]), needed))
         move(i, k, o, t, a, b, units, lists)
         for r in range(resources):

@@ -10,7 +10,7 @@ end where a unit comes from where room is worth nothing.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core, heap_of, line_of, pop, that_fit
+from jaxplace.repair.core import Core, heap_of, line_of, pop, that_fit, wait
 
 
 VISITS = 8  # of a region
@@ -86,9 +86,8 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
             for b in range(len(spare)):
                 spare[b] -= t * (toll[i, o, b] - toll[i, k, b])
             lowest = -key[n]
-            if not waiting[a] and _idle(free[a], prices[a]) > worth:
-                queue[(first + length) % m], waiting[a] = a, True
-                length += 1
+            if _idle(free[a], prices[a]) > worth:
+                length = wait(a, queue, waiting, first, length)
             if _idle(free[j], prices[j]) <= worth:
                 break
         level[j] = min(level[j], lowest) * LESS

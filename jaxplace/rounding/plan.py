@@ -208,14 +208,14 @@ def _resettle(
     budgets = problem.budgets.copy()
     budgets[np.isfinite(budgets)] = np.maximum(left[1], 0.0)
     problem = part = dataclasses.replace(problem.take(rest), limit=limit, budgets=budgets)
-    many = PER_REGION * problem.regions > SETTLE_ROWS
-    drawn_rows = PER_REGION * problem.regions if many else SETTLE_ROWS
-    if len(rest) > drawn_rows:
+    few = max(SETTLE_ROWS, PER_REGION * problem.regions)
+    many = few > SETTLE_ROWS
+    if len(rest) > few:
         weight, scale = (
             np.asarray(values, np.float64)[: len(rest)]
             for values in (problem.rows.weight, problem.rows.scale)
         )
-        drawn, boost = sample(weight * scale, drawn_rows, np.random.default_rng(len(rest)))
+        drawn, boost = sample(weight * scale, few, np.random.default_rng(len(rest)))
         part = problem.take(drawn, weight[drawn] * boost)
     return reanneal(
         problem,
