@@ -78,12 +78,13 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
 
 
 def curvature(problem: Problem, duals: Duals, temperature: float) -> jax.Array | np.ndarray:
-    """Minus the Hessian of the smoothed value, [q, q] float64."""
+    """Minus the Hessian of the smoothed value, [q, q] float64; the host's array on CPUs."""
     if problem.lists is not None:
         return lists.curvature(problem, duals, temperature)
     if _on_host(problem):
         return host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
-    return _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
+    found = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
+    return np.asarray(found) if jax.default_backend() == "cpu" else found
 
 
 def best_regions(

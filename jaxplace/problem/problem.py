@@ -6,6 +6,7 @@ undecided rows are made.  Padding rows have weight 0; padding regions are allowe
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -107,6 +108,34 @@ class Problem:
     scaling: Scaling
     book: "MenuBook | None" = None  # of all rows, those of a `take` too; None: dense
     lists: Lists | None = None  # if set, rows choose from these regions only
+
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """[size] f64 units of each row, on the host."""
+        return np.asarray(self.rows.weight)[: self.size].astype(np.float64)
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """[size] f64 what each row's temperature is multiplied by, on the host."""
+        return np.asarray(self.rows.scale)[: self.size].astype(np.float64)
+
+    @cached_property
+    def use(self) -> float:
+        """Scaled use of all rows, mean over the resources."""
+        if self.rows.factor is not None:
+            return float(self.weight.sum())
+        return float(self.weight @ np.asarray(self.rows.use, np.float64)[: self.size].mean(1))
+
+    @cached_property
+    def carbon(self) -> float:
+        """Kg that a unit emits where it emits most, mean over the units; 1 without a carbon cap."""
+        if self.rows.energy is None:
+            return 1.0
+        units = max(float(self.weight.sum()), 1e-300)
+        carbon = float(self.weight @ np.asarray(self.rows.energy, np.float64)[: self.size]) / units
+        if self.tables.carbon is not None:
+            carbon *= float(np.asarray(self.tables.carbon).max())
+        return carbon
 
     def take(self, index: np.ndarray, weight: np.ndarray | None = None) -> "Problem":
         """The problem of some rows, in that order; `weight` replaces theirs."""

@@ -267,11 +267,8 @@ def coldest(state: Relaxation) -> float:
 def _levels(problem: Problem, seed: int) -> Iterator[Problem]:
     """Growing samples, then the problem itself."""
     rng = np.random.default_rng(seed)
-    weight, scale = (
-        np.asarray(values)[: problem.size].astype(np.float64)
-        for values in (problem.rows.weight, problem.rows.scale)
-    )
-    mass = weight * scale
+    weight = problem.weight
+    mass = weight * problem.scale
     size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
     while size * 4 <= problem.size:
         index, boost = sample(mass, size, rng)
@@ -363,7 +360,7 @@ def _note(problem: Problem, of: Constraints, state: Relaxation, now: Settled) ->
         state,
         point=now.point,
         regret=float(response.regret),
-        doubt=float(np.asarray(response.doubt)[np.asarray(problem.rows.weight) > 0].sum()),
+        doubt=float(np.asarray(response.doubt)[: problem.size][problem.weight > 0].sum()),
         violation=now.violation,
         steps=state.steps + now.steps,
     )

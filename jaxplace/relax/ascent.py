@@ -36,23 +36,14 @@ class Constraints:
     def of(cls, problem: Problem) -> "Constraints":
         """The constraints of a problem."""
         on = np.isfinite(problem.budgets)
-        weight = np.asarray(problem.rows.weight, np.float64)
-        units = max(float(weight.sum()), 1e-300)
-        kg = problem.rows.energy
-        carbon = 1.0 if kg is None else float(weight @ np.asarray(kg, np.float64)) / units
-        if problem.tables.carbon is not None:
-            carbon *= float(np.asarray(problem.tables.carbon).max())
-        size = problem.limit.size
-        unit = np.r_[np.ones(size), np.array([1.0, carbon or 1.0])[on]]
-        total = float(weight @ np.asarray(problem.rows.use, np.float64).mean(1))
-        if problem.rows.factor is not None:
-            total = units
+        carbon = problem.carbon if on[1] else 0.0
+        unit = np.r_[np.ones(problem.limit.size), np.array([1.0, carbon or 1.0])[on]]
         return cls(
             limit=np.r_[problem.limit.ravel(), problem.budgets[on]],
             unit=unit,
             shape=problem.limit.shape,
             budgets=on,
-            total=max(total, 1e-300),
+            total=max(problem.use, 1e-300),
         )
 
     def duals(self, point: np.ndarray) -> Duals:

@@ -7,9 +7,13 @@ damped like Levenberg's, over a box: duals stay >= 0, and each moves at most its
 the curvature says little about what lies many temperatures away.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from scipy import sparse
@@ -54,8 +58,11 @@ class Direction(NamedTuple):
     gradient: np.ndarray  # [q] that it promises there
 
 
+Matrix: TypeAlias = np.ndarray | sparse.csr_array | jax.Array
+
+
 def trial_point(
-    matrix: np.ndarray | sparse.csr_array,
+    matrix: Matrix,
     gradient: np.ndarray,
     point: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
@@ -65,7 +72,8 @@ def trial_point(
     """The maximiser of the quadratic model inside its box, by a primal-dual active set.
 
     Args:
-        matrix: [q, q] minus the Hessian, positive semidefinite up to float32.
+        matrix: [q, q] minus the Hessian, positive semidefinite up to float32; where it is on a
+            device, what takes long is done there.
         gradient: [q] load - limit.
         point: [q] >= `lowest`.
         box: [q] >= 0 and [q], what no dual may fall below, or rise above.
@@ -75,7 +83,7 @@ def trial_point(
     The duals of one region's resources pull in nearly the same direction, so a dual that hits
     its bound changes what the others should do: clipping the unconstrained step does not do.
     """
-    diagonal = matrix.diagonal()
+    diagonal = np.asarray(matrix.diagonal())
     flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
     # float32 sums leave the matrix indefinite by about their rounding
     floor = CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
@@ -83,12 +91,12 @@ def trial_point(
     low, high = np.maximum(box[0] - point, -reach), np.minimum(box[1] - point, reach)
     free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
-    solve = _iterated if sparse.issparse(matrix) else _solve
+    solve = _solver(matrix)
     for _ in range(SWEEPS):
         held = np.where(free, 0.0, step)
-        right = gradient - matrix @ held if held.any() else gradient
+        right = gradient - _times(matrix, held) if held.any() else gradient
         step = held + solve(matrix, extra, np.where(free, right, 0.0), free)
-        slope = gradient - matrix @ step - extra * step
+        slope = gradient - _times(matrix, step) - extra * step
         held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
         held_high = np.where(free, step >= high, (step >= high) & (slope > 0))
         now_free = ~(held_low | held_high)
@@ -97,8 +105,18 @@ def trial_point(
             break
         free = now_free
     step = np.clip(step, low, high)
-    bend = matrix @ step
+    bend = _times(matrix, step)
     return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
+
+
+def _solver(matrix: Matrix) -> Callable[..., np.ndarray]:
+    if sparse.issparse(matrix):
+        return _iterated
+    return _solve if isinstance(matrix, np.ndarray) else _solve_there
+
+
+def _times(matrix: Matrix, vector: np.ndarray) -> np.ndarray:
+    return np.asarray(matrix @ vector)
 
 
 def _solve(
@@ -131,6 +149,37 @@ def _iterated(
     scaled = LinearOperator(size, matvec=lambda x: x / stiff)
     found, _ = cg(whole, right, rtol=NEARLY, maxiter=ITERATIONS, M=scaled)
     return found
+
+
+def _solve_there(
+    matrix: jax.Array, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """The same on the matrix's device: factorised, or by conjugate gradients if it is large."""
+    return np.asarray(_solved(matrix, extra, right, free, exactly=len(right) <= MOST_DENSE))
+
+
+@partial(jax.jit, static_argnames="exactly")
+def _solved(
+    matrix: jax.Array, extra: jax.Array, right: jax.Array, free: jax.Array, *, exactly: bool
+) -> jax.Array:
+    stiff = jnp.maximum(matrix.diagonal() + extra, 1e-300)
+    if exactly:
+        part = jnp.where(jnp.outer(free, free), matrix, 0.0)
+        part = part.at[jnp.diag_indices_from(part)].set(jnp.where(free, stiff, 1.0))
+        found = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(part), right)
+        return jnp.where(jnp.isfinite(found).all(), found, 0.0)
+    found, _ = jax.scipy.sparse.linalg.cg(
+        lambda x: jnp.where(free, matrix @ x + extra * x, 0.0),
+        right, tol=NEARLY, maxiter=ITERATIONS, M=lambda x: x / stiff,
+    )  # fmt: skip
+    return found
+
+
+def _sparse(matrix: np.ndarray | jax.Array) -> Matrix:
+    """A large matrix on the host without its zeros."""
+    if not isinstance(matrix, np.ndarray) or len(matrix) <= MOST_DENSE:
+        return matrix
+    return sparse.csr_array(_compressed(matrix), shape=matrix.shape)
 
 
 @compiled
@@ -191,9 +240,7 @@ class Newton(AbstractAscent):
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
-            matrix = np.asarray(kernels.curvature(sample, of.duals(now.point), temperature))
-            if len(matrix) > MOST_DENSE:
-                matrix = sparse.csr_array(_compressed(matrix), shape=matrix.shape)
+            matrix = _sparse(kernels.curvature(sample, of.duals(now.point), temperature))
             gradient = of.taken(now.response) - of.limit
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)
@@ -232,10 +279,8 @@ class Newton(AbstractAscent):
         """The rows that carry the curvature: those in doubt, drawn by how much if too many."""
         if problem.size <= FEW_ROWS:
             return problem
-        weight, scale, doubt = (
-            np.asarray(values)[: problem.size].astype(np.float64)
-            for values in (problem.rows.weight, problem.rows.scale, response.doubt)
-        )
+        weight, scale = problem.weight, problem.scale
+        doubt = np.asarray(response.doubt)[: problem.size].astype(np.float64)
         index = np.nonzero(doubt > DOUBTFUL)[0]
         # a row costs the square of the regions that it is spread over
         spread = 1.0 / np.maximum(1.0 - doubt[index], 1.0 / problem.regions)

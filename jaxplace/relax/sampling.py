@@ -15,21 +15,26 @@ def sample(mass: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.nd
     """
     if not mass.any():
         return np.zeros(0, np.int64), np.zeros(0)
-    root = np.sqrt(mass)
-    chance = (mass / mass.sum() + root / root.sum()) / 2 * size
+    chance = np.sqrt(mass)
+    chance *= size / 2 / chance.sum()
+    chance += mass * (size / 2 / mass.sum())
     for _ in range(8):  # mass that certain rows cannot use goes to the others
         certain = chance >= 1
-        rest = chance[~certain].sum()
-        if not rest or certain.sum() >= size:
+        count = int(certain.sum())
+        rest = chance.sum(where=~certain)
+        if not rest or count >= size or np.isclose(rest, size - count, rtol=1e-12, atol=0.0):
             break
-        chance = np.where(certain, 1.0, chance * (size - certain.sum()) / rest)
-    chance = np.clip(chance, 1e-12, 1.0)
+        chance *= (size - count) / rest
+        chance[certain] = 1.0
+    np.clip(chance, 1e-12, 1.0, out=chance)
     # one draw per unit of cumulative chance: rows are sorted by class, so classes are stratified
-    ticks = np.floor(np.cumsum(chance) + rng.random()).astype(np.int64)
-    index = np.nonzero(np.diff(ticks, prepend=0) > 0)[0]
+    ticks = np.cumsum(chance)
+    ticks += rng.random()
+    np.floor(ticks, out=ticks)
+    index = np.nonzero(np.diff(ticks, prepend=0.0) > 0)[0]
     boost = 1.0 / chance[index]
     drawn = boost > 1  # the others stand for themselves
     part = (mass[index] * boost)[drawn].sum()
     if part > 0:
-        boost[drawn] *= mass[chance < 1].sum() / part
+        boost[drawn] *= mass.sum(where=chance < 1) / part
     return index, boost

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from instances import FEATURES, dense_instance, random_instance
@@ -9,7 +10,7 @@ from scipy import sparse
 
 from jaxplace.instance import Instance
 from jaxplace.problem import compile_instance
-from jaxplace.relax import choose
+from jaxplace.relax import choose, newton
 from jaxplace.relax.ascent import Constraints, Settled
 from jaxplace.relax.newton import trial_point
 from jaxplace.settings import Method, SolverSettings
@@ -146,3 +147,19 @@ def test_a_sparse_curvature_gives_the_same_step(seed):
     assert (iterated.point >= 0).all()
     assert (iterated.point >= point - 2.0 - 1e-12).all()
     assert (iterated.point <= point + 1.5 + 1e-12).all()
+
+
+@pytest.mark.parametrize(("most", "tolerance"), [(60, 1e-6), (59, 1e-2)])
+def test_a_curvature_on_the_device_gives_the_same_step(most, tolerance, monkeypatch):
+    """Factorised where it is small, else by conjugate gradients."""
+    monkeypatch.setattr(newton, "MOST_DENSE", most)
+    rng = np.random.default_rng(0)
+    q = 60
+    shares = rng.random((200, q)) * (rng.random((200, q)) < 0.05)
+    matrix, gradient, point = shares.T @ shares, rng.normal(size=q), np.abs(rng.normal(size=q))
+    box, reach = (np.zeros(q), point + 1.5), np.full(q, 2.0)
+    host = trial_point(matrix, gradient, point, box, reach, 1e-3)
+    there = trial_point(jnp.asarray(matrix), gradient, point, box, reach, 1e-3)
+    assert there.promised == pytest.approx(host.promised, rel=tolerance)
+    assert (there.point >= np.maximum(point - 2.0, 0.0) - 1e-12).all()
+    assert (there.point <= point + 1.5 + 1e-12).all()
