@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxplace.instance import NOWHERE
 from jaxplace.kernels import api as kernels
+from jaxplace.native import spread
 from jaxplace.problem import Compiled, Problem
 from jaxplace.relax.anneal import Relaxation
 from jaxplace.relax.ascent import Constraints
@@ -17,6 +18,7 @@ from jaxplace.rounding.options import best
 WINDOW = 12.0  # temperatures within which the second-best option makes a row undecided
 MOST_ROWS = 300_000  # of a core
 LIKELY = 8  # options of a row that the relaxed plan may spread it over
+CHUNKS = 16  # parts of the rows, over the threads
 HELP = 2.0  # times the room that units which are left out lack: what may move for them
 
 
@@ -45,7 +47,7 @@ def nearest(problem: Problem, margin: np.ndarray, fewest: int) -> np.ndarray:
     if size >= len(margin):
         return np.ones(len(margin), bool)
     if near.sum() > size:  # the small rows that are left out are drawn, and their errors cancel
-        scale = np.where(near, np.asarray(problem.rows.scale)[: len(margin)], 0.0)
+        scale = np.where(near, problem.scale, 0.0)
         large = np.argpartition(-scale, size // 2)[: size // 2]
         near[:] = False
         near[large] = True
@@ -143,18 +145,30 @@ def fixed(
     """Load [m, R], use of the budgets [2] and cost [USD] of some rows at their first options."""
     instance, pairs = compiled.pairs.instance, compiled.pairs
     row, where = compiled.order[rows], first[rows]
-    count, on = instance.count[row], where >= 0
-    cost = np.where(on, pairs.cost(row, where), instance.unplaced[row])
-    toll = pairs.budget_use(row, where) * (on * count)[:, None]
-    return _load(compiled, row, where, count), toll.sum(0), float(cost @ count)
+
+    def part(start: int, stop: int) -> tuple[np.ndarray, float]:
+        there, at = row[start:stop], where[start:stop]
+        count, on = instance.count[there], at >= 0
+        cost = np.where(on, pairs.cost(there, at), instance.unplaced[there])
+        toll = pairs.budget_use(there, at) * (on * count)[:, None]
+        return toll.sum(0), float(cost @ count)
+
+    load = _load(compiled, row, where, instance.count[row])
+    parts = spread(part, len(row), chunks=CHUNKS)
+    return load, sum((toll for toll, _ in parts), np.zeros(2)), sum(cost for _, cost in parts)
 
 
 def _load(compiled: Compiled, row: np.ndarray, region: np.ndarray, count: np.ndarray) -> np.ndarray:
     """[m, R] use of rows of the instance at their regions; -1 takes nothing."""
-    on = region >= 0
-    use = compiled.pairs.use(row[on], region[on]) * count[on, None]
     size = compiled.pairs.instance.regions
-    return np.stack([np.bincount(region[on], u, size) for u in use.T], 1)
+
+    def part(start: int, stop: int) -> np.ndarray:
+        there, at = row[start:stop], region[start:stop]
+        use = compiled.pairs.use(there, at) * (count[start:stop] * (at >= 0))[:, None]
+        return np.stack([np.bincount(np.maximum(at, 0), u, size) for u in use.T], 1)
+
+    parts = spread(part, len(row), chunks=CHUNKS)
+    return sum(parts, np.zeros((size, compiled.pairs.instance.use.shape[1])))
 
 
 def among(index: np.ndarray, size: int) -> np.ndarray:

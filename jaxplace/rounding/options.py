@@ -37,7 +37,7 @@ class Options:
         """
         core, asks = _core(self.compiled, relaxation, index, self.candidates)
         spread = relaxation.temperature * self.compiled.problem.scaling.cost
-        scale = np.asarray(self.compiled.problem.rows.scale, np.float64)[index]
+        scale = self.compiled.problem.scale[index]
         count = self.compiled.pairs.instance.count[core.row]
         asks = asks / (spread * scale)[:, None]
         asks -= asks.min(1, keepdims=True)

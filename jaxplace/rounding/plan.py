@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxplace.instance import NOWHERE, Instance
+from jaxplace.native import stable_order
 from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Problem
 from jaxplace.relax.anneal import Relaxation, reanneal
@@ -70,10 +71,12 @@ class Rounded:
         i, k = np.nonzero(self.core.units)
         there = self.core.region[i, k]
         there = np.where(there == len(self.core.room) - 1, NOWHERE, there)
+        first = np.argsort(there, kind="stable")
+        i, k, there = i[first], k[first], there[first]
         rows = np.concatenate([row, self.core.row[i]])
         regions = np.concatenate([self.region[row], there]).astype(np.int32)
         counts = np.concatenate([self.instance.count[row], self.core.units[i, k]])
-        order = np.lexsort((regions, rows))
+        order = stable_order(rows, len(self.region))
         return Assignment(rows[order], regions[order], counts[order])
 
 
@@ -183,7 +186,7 @@ def _less(left: tuple[np.ndarray, np.ndarray], part: Core) -> tuple[np.ndarray, 
 
 def _by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
     """Problem rows in groups of falling size of a unit, a factor of STEP each."""
-    size = np.asarray(problem.rows.scale)[index]
+    size = problem.scale[index]
     if not len(index):
         return [index]
     # many rows make up for each other; the duals need to settle less often
@@ -211,11 +214,8 @@ def _resettle(
     few = max(SETTLE_ROWS, PER_REGION * problem.regions)
     many = few > SETTLE_ROWS
     if len(rest) > few:
-        weight, scale = (
-            np.asarray(values, np.float64)[: len(rest)]
-            for values in (problem.rows.weight, problem.rows.scale)
-        )
-        drawn, boost = sample(weight * scale, few, np.random.default_rng(len(rest)))
+        weight = problem.weight
+        drawn, boost = sample(weight * problem.scale, few, np.random.default_rng(len(rest)))
         part = problem.take(drawn, weight[drawn] * boost)
     return reanneal(
         problem,
