@@ -30,7 +30,10 @@ SWEEPS = {  # rows, a multiple of 512 as problems are padded, x regions
     QUICK: [(262_144, 512), (1_048_576, 1_024)],
     TINY: [(512, 32)],
 }
-SHAPES = [(16, 128, 8), (16, 128, 4), (16, 64, 4), (8, 256, 8), (32, 128, 8), (32, 64, 4)]
+SHAPES = [
+    (16, 128, 8), (16, 128, 4), (16, 64, 4), (16, 64, 2), (16, 32, 2), (8, 64, 2), (8, 128, 4),
+    (32, 64, 4), (32, 32, 4), (32, 64, 8),
+]  # fmt: skip
 EXP_TILES, EXP_ROUNDS = {FULL: 65_536, QUICK: 65_536, TINY: 4}, 256
 COPIED = {FULL: 1 << 30, QUICK: 1 << 30, TINY: 1 << 20}  # bytes
 TEMPERATURE = 1e-2
@@ -153,15 +156,19 @@ def _differences(found: Any, wanted: Any) -> dict[str, float]:
 
 
 def made(n: int, m: int, seed: int = 0) -> tuple[Any, Any, Any]:
-    """Rows, tables and duals with every feature of a fleet's hour, sorted by class as compiled."""
+    """Rows, tables and duals with every feature of a fleet's hour, sorted by class as compiled.
+
+    A place has as many rows as in a generated fleet of ten million, some 2,000.
+    """
     import jax.numpy as jnp
 
     from jaxplace.problem import Duals, Rows, Tables
 
     rng = np.random.default_rng(seed)
-    workloads, zones, residencies, origins = 16, 16, 32, max(n // 4096, 4)
+    workloads, zones, residencies, origins = 16, 16, 32, max(n // 32_768, 4)
     place = np.sort(rng.integers(0, origins * workloads, n, dtype=np.int32))
     home = rng.integers(-1, m, n, dtype=np.int32)
+    home = home[np.lexsort((home % zones, place))]
 
     def floats(low: float, high: float, *shape: int) -> Any:
         return jnp.asarray(rng.uniform(low, high, shape or (n,)).astype(np.float32))

@@ -34,25 +34,25 @@ from jaxplace.shapes import BLOCK
 
 
 BARRED = 2e38  # reduced cost where a row may not go: above any penalty, and finite less any other
+NOBODY = 1e38  # a penalty that none is above
 LOG2E = 1.4426950408889634
 PROGRAMS = 4096  # that the second kernel is cut into at least: some waves on a hundred processors
 PART = 16_384  # most rows that one float32 sum covers
 MOST_BEST = 4  # regions a row: each costs two reductions per tile
-FIELDS = (
-    "energy", "egress", "state", "leave", "home", "workload", "origin_zone", "home_zone",
-    "place", "budget", "residency",
-)  # fmt: skip
+COSTS = ("energy", "egress", "state", "leave")
+CLASS = ("workload", "origin_zone", "home_zone", "place", "residency")  # rows of the tables
+FIELDS = (*COSTS, "home", "budget", *CLASS)
 
 
 class Shape(NamedTuple):
     """How a program's tile is cut; powers of two."""
 
     rows: int = 16  # at most `BLOCK`
-    regions: int = 128  # less where the padded number of regions is no multiple of it
-    warps: int = 8  # with 4, the first kernel takes 255 registers a thread
+    regions: int = 64  # less where the padded number of regions is no multiple of it
+    warps: int = 4
 
 
-SHAPE = Shape()
+SHAPE, SUMS_SHAPE = Shape(), Shape(rows=4, regions=512, warps=4)
 
 
 def respond(
@@ -62,29 +62,35 @@ def respond(
     temperature: jax.Array,
     *,
     shape: Shape = SHAPE,
+    sums_shape: Shape = SUMS_SHAPE,
     interpret: bool = False,
 ) -> Response:
     """See `xla.respond`: the same numbers up to float32, sums in another order."""
     if rows.cost is not None:
         return xla.respond(rows, tables, duals, temperature)
-    spread = temperature * rows.scale
-    given = _Given.of(rows, tables, duals, shape, rate=-LOG2E / spread, unplaced=rows.unplaced)
-    best, total, square, regret = _by_rows(_soften_kernel, given, (jnp.float32,) * 4, interpret)
+    rate = LOG2E / (temperature * rows.scale)
+    unplaced = jnp.minimum(rows.unplaced * rate, NOBODY)
+    given = _Given.of(rows, tables, duals, shape, rate=rate).with_rows(unplaced=unplaced)
+    kernel = partial(_soften_kernel, _power(interpret))
+    least, total, square = _by_rows(kernel, given, (jnp.float32,) * 3, interpret)
+    best = jnp.where(least < NOBODY, least / rate, rows.unplaced)
     weighted = rows.weight / total
+    left_out = unplaced - least
     taken: dict[str, Any] = {
-        "use": tuple(weighted * rows.use[:, r] for r in range(rows.use.shape[1]))
+        "use": tuple(weighted * rows.use[:, r] for r in range(rows.use.shape[1])),
+        "regret": weighted / rate,
     }
     if rows.home is not None and duals.moves is not None:
         taken["move"] = jnp.where(rows.home >= 0, weighted, 0.0)
     if duals.carbon is not None:
         taken["carbon"] = weighted * rows.energy
-    load, moves, carbon = _sums(given, best, taken, interpret)
+    load, other = _sums(given.with_rows(least=least).cut(sums_shape), taken, interpret)
     return Response(
-        value=_sum(rows.weight * (best - spread * jnp.log(total))),
+        value=_sum(rows.weight * (best - jnp.log2(total) / rate)),
         exact=_sum(rows.weight * best),
-        regret=_sum(weighted * regret),
+        regret=_sum(weighted * jnp.exp2(-left_out) * left_out / rate) + other["regret"],
         load=load,
-        budget=jnp.stack([moves, carbon]),
+        budget=jnp.stack([other.get(name, jnp.zeros(())) for name in ("move", "carbon")]),
         doubt=1.0 - square / total**2,
     )
 
@@ -127,15 +133,23 @@ class _Given(NamedTuple):
 
     @classmethod
     def of(
-        cls, rows: Rows, tables: Tables, duals: Duals, shape: Shape, **more: jax.Array
+        cls,
+        rows: Rows,
+        tables: Tables,
+        duals: Duals,
+        shape: Shape,
+        rate: jax.Array | float = 1.0,
     ) -> "_Given":
-        """Lay a problem out, with the budgets' duals folded into rows and tables."""
-        m = duals.capacity.shape[0]
-        shape = shape._replace(regions=_divisor(m, shape.regions))
+        """Lay a problem out, budgets' duals folded into rows and tables, costs times `rate`."""
         fields: dict[str, Any] = {name: getattr(rows, name) for name in FIELDS}
-        fields |= {"use": _columns(rows.use), "fit": _columns(rows.fit), **more}
         if rows.home is not None and duals.moves is not None:
             fields["leave"] = rows.leave + jnp.where(rows.home >= 0, duals.moves, 0.0)
+        for name in COSTS:
+            fields[name] = None if fields[name] is None else fields[name] * rate
+        fields |= {
+            "paid": tuple(use * rate for use in _columns(rows.use) or ()),
+            "fit": _columns(rows.fit),
+        }
         entries: dict[str, Any] = {
             "price": tables.energy,
             "use_factor": tables.use_factor,
@@ -148,7 +162,17 @@ class _Given(NamedTuple):
         if duals.carbon is not None:
             entries["price"] = tables.energy + duals.carbon * tables.carbon
             entries["carbon"] = tables.carbon
-        return cls(_there(fields), _there(entries), _columns(duals.capacity), shape)
+        return cls(_there(fields), _there(entries), _columns(duals.capacity), shape).cut(shape)
+
+    def cut(self, shape: Shape) -> "_Given":
+        """The same with tiles of a shape, or narrower."""
+        return self._replace(
+            shape=shape._replace(regions=_divisor(self.duals[0].size, shape.regions))
+        )
+
+    def with_rows(self, **more: Any) -> "_Given":
+        """The same with more row fields."""
+        return self._replace(rows={**self.rows, **more})
 
 
 def _there(fields: dict[str, Any]) -> dict[str, Any]:
@@ -178,9 +202,9 @@ def _by_rows(kernel: Any, given: _Given, types: tuple, interpret: bool) -> tuple
 
 
 def _sums(
-    given: _Given, best: jax.Array, taken: dict[str, Any], interpret: bool
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Loads [m, R], moves [] and kg [] of the smoothed plan, float64."""
+    given: _Given, taken: dict[str, Any], interpret: bool
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Loads [m, R] of the smoothed plan, and its regret, moves and kg, each [], in float64."""
     m, (b, width, warps) = given.duals[0].size, given.shape
     blocks, tiles = given.rows["energy"].size // b, m // width
     step = BLOCK // b  # row blocks of the smallest part
@@ -189,18 +213,31 @@ def _sums(
     names = sorted(taken.keys() - {"use"})
     count = len(taken["use"]) + len(names)
     sums = pl.pallas_call(
-        partial(_sums_kernel, given.shape, blocks, part),
+        partial(_sums_kernel, _power(interpret), given.shape, blocks, part),
         grid=(parts, tiles),
         out_shape=[jax.ShapeDtypeStruct((parts, m), jnp.float32)] * count,
         out_specs=[pl.BlockSpec((None, width), lambda p, t: (p, t))] * count,
         compiler_params=triton.CompilerParams(num_warps=warps),
         interpret=interpret,
-    )({**given.rows, "best": best, "taken": taken}, given.tables, given.duals)
+    )(given.with_rows(taken=taken).rows, given.tables, given.duals)
     totals = [s.astype(jnp.float64).sum(0) for s in sums]
-    budget = {name: totals[len(taken["use"]) + i].sum() for i, name in enumerate(names)}
-    zero = jnp.zeros((), jnp.float64)
-    load = jnp.stack(totals[: len(taken["use"])], 1)
-    return load, budget.get("move", zero), budget.get("carbon", zero)
+    resources = len(taken["use"])
+    others = {name: totals[resources + i].sum() for i, name in enumerate(names)}
+    return jnp.stack(totals[:resources], 1), others
+
+
+def _power(interpret: bool) -> Any:
+    """2 to a power <= 0, float32, without denormals: the instruction alone is a quarter of it."""
+    if interpret:
+        return jnp.exp2
+
+    def power(x: jax.Array) -> jax.Array:
+        return triton.elementwise_inline_asm(
+            "ex2.approx.ftz.f32 $0, $1;", args=[x], constraints="=r,r", pack=1,
+            result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+        )[0]  # fmt: skip
+
+    return power
 
 
 def _sum(values: jax.Array) -> jax.Array:
@@ -212,36 +249,41 @@ def _sum(values: jax.Array) -> jax.Array:
 
 
 def _soften_kernel(
-    shape: Shape, rows: dict, tables: dict, duals: tuple, best_out: Any, *sums_out: Any
+    power: Any, shape: Shape, rows: dict, tables: dict, duals: tuple, *out: Any
 ) -> None:
-    """Least cost, and sums over the options of share, its square and its regret."""
+    """Least cost, and the sums over the options of share and of its square.
+
+    Minima and sums are kept place by place of the tile, and meet at the end: no value crosses
+    from thread to thread while the tiles go by.
+    """
     block = _rows_at(rows, pl.program_id(0), shape)
-    unplaced, rate = block["unplaced"], block["rate"]
+    unplaced = block["unplaced"]
 
     def tile(t: jax.Array, state: tuple) -> tuple:
-        best, total, square, regret = state
+        least, total, square = state
         reduced = _tile(block, tables, duals, t, shape).reduced
-        least = jnp.minimum(best, reduced.min(1))
-        fallen = (best - least)[:, None]
-        kept = jnp.exp2(fallen * rate[:, None])
-        above = reduced - least[:, None]
-        share = jnp.exp2(above * rate[:, None])
-        # sums stay spread over the tile: one reduction at the end instead of three per tile
-        regret = (regret + total * fallen) * kept + share * above
-        return least, total * kept + share, square * (kept * kept) + share * share, regret
+        lower = jnp.minimum(least, reduced)
+        kept, share = power(lower - least), power(lower - reduced)
+        return lower, total * kept + share, square * (kept * kept) + share * share
 
     zeros = jnp.zeros((shape.rows, shape.regions), jnp.float32)
-    best, *sums = _over_tiles(tile, (unplaced, zeros, zeros, zeros), duals, shape)
-    left_out = unplaced - best
-    out = jnp.exp2(left_out * rate)
-    best_out[...] = best
-    for ref, values, last in zip(sums_out, sums, (out, out * out, out * left_out), strict=True):
-        ref[...] = values.sum(1) + last
+    start = unplaced[:, None] + zeros, zeros, zeros
+    lower, total, square = _over_tiles(tile, start, duals, shape)
+    least = lower.min(1)
+    kept, left_out = power(least[:, None] - lower), power(least - unplaced)
+    found = (
+        least,
+        (total * kept).sum(1) + left_out,
+        (square * (kept * kept)).sum(1) + left_out * left_out,
+    )
+    for ref, values in zip(out, found, strict=True):
+        ref[...] = values
 
 
 def _sums_kernel(
-    shape: Shape, blocks: int, part: int, rows: dict, tables: dict, duals: tuple, *sums_out: Any
-) -> None:
+    power: Any, shape: Shape, blocks: int, part: int, rows: dict, tables: dict, duals: tuple,
+    *sums_out: Any,
+) -> None:  # fmt: skip
     """What the rows of one part take of each constraint at the regions of one tile."""
     first, t = pl.program_id(0) * part, pl.program_id(1)
 
@@ -250,15 +292,18 @@ def _sums_kernel(
         taken = block["taken"]
         reduced, factor, away = _tile(block, tables, duals, t, shape)
         # the other kernel may have rounded the least cost differently by a bit
-        above = jnp.maximum(reduced - block["best"][:, None], 0.0)
-        share = jnp.exp2(above * block["rate"][:, None])
+        below = jnp.minimum(block["least"][:, None] - reduced, 0.0)
+        share = power(below)
         used = share if factor is None else share * factor
         found = [used * use[:, None] for use in taken["use"]]
-        if "carbon" in taken:
-            kg = _take(tables["carbon"], block["workload"], t, shape)
-            found.append(share * kg * taken["carbon"][:, None])
-        if "move" in taken:
-            found.append(jnp.where(away, share * taken["move"][:, None], 0.0))
+        for name in sorted(taken.keys() - {"use"}):
+            each = taken[name][:, None]
+            if name == "carbon":
+                found.append(share * _take(tables["carbon"], block["workload"], t, shape) * each)
+            elif name == "move":
+                found.append(jnp.where(away, share * each, 0.0))
+            else:
+                found.append(share * -below * each)
         return tuple(s + f for s, f in zip(sums, found, strict=True))
 
     zeros = jnp.zeros((shape.rows, shape.regions), jnp.float32)
@@ -269,29 +314,36 @@ def _sums_kernel(
 
 
 def _best_kernel(shape: Shape, rows: dict, tables: dict, duals: tuple, *found_out: Any) -> None:
-    """The regions of least reduced cost in rising order, then those costs."""
+    """The regions of least reduced cost in rising order, then those costs.
+
+    Each place of the tile keeps its own list, and the lists are merged at the end.
+    """
     block = _rows_at(rows, pl.program_id(0), shape)
     k, m = len(found_out) // 2, duals[0].shape[0]
+    size = (shape.rows, shape.regions)
 
     def tile(t: jax.Array, found: tuple) -> tuple:
-        index = _regions(t, shape)
-        left = _tile(block, tables, duals, t, shape, barred=jnp.inf).reduced
+        cost = _tile(block, tables, duals, t, shape, barred=jnp.inf).reduced
+        region = jnp.broadcast_to(_regions(t, shape), size)
         regions, costs = list(found[:k]), list(found[k:])
-        for _ in range(k):
-            cost = left.min(1)
-            region = jnp.where(left <= cost[:, None], index, m).min(1)
-            left = jnp.where(index == region[:, None], jnp.inf, left)
-            for s in range(k):  # insert it; an earlier region keeps its place in a tie
-                less, was, cost_was = cost < costs[s], regions[s], costs[s]
-                regions[s], costs[s] = jnp.where(less, region, was), jnp.where(less, cost, cost_was)
-                region, cost = jnp.where(less, was, region), jnp.where(less, cost_was, cost)
+        for s in range(k):  # insert it; an earlier region keeps its place in a tie
+            less, was, cost_was = cost < costs[s], regions[s], costs[s]
+            regions[s], costs[s] = jnp.where(less, region, was), jnp.where(less, cost, cost_was)
+            region, cost = jnp.where(less, was, region), jnp.where(less, cost_was, cost)
         return *regions, *costs
 
-    start = (jnp.zeros(shape.rows, jnp.int32),) * k
-    start += (jnp.full(shape.rows, jnp.inf, jnp.float32),) * k
+    start = (jnp.zeros(size, jnp.int32),) * k + (jnp.full(size, jnp.inf, jnp.float32),) * k
     found = _over_tiles(tile, start, duals, shape)
-    for ref, value in zip(found_out, found, strict=True):
-        ref[...] = value
+    regions, costs = list(found[:k]), list(found[k:])
+    for s in range(k):
+        cost = costs[0].min(1)
+        region = jnp.where(costs[0] <= cost[:, None], regions[0], m).min(1)
+        found_out[s][...], found_out[k + s][...] = region, cost
+        taken = regions[0] == region[:, None]
+        for r in range(k):  # the list that it came from moves up
+            after = (regions[r + 1], costs[r + 1]) if r + 1 < k else (regions[r], jnp.inf)
+            regions[r] = jnp.where(taken, after[0], regions[r])
+            costs[r] = jnp.where(taken, after[1], costs[r])
 
 
 def _over_tiles(tile: Any, start: tuple, duals: tuple, shape: Shape) -> tuple:
@@ -332,9 +384,9 @@ def _tile(
     if "use_factor" in tables:
         factor = take(tables["use_factor"], work)
     reduced = block["energy"][:, None] * take(tables["price"], work)
-    for use, dual in zip(block["use"], duals, strict=True):
-        paid = dual[pl.ds(t * shape.regions, shape.regions)][None]
-        reduced += use[:, None] * (paid if factor is None else paid * factor)
+    for use, dual in zip(block["paid"], duals, strict=True):
+        price = dual[pl.ds(t * shape.regions, shape.regions)][None]
+        reduced += use[:, None] * (price if factor is None else price * factor)
     if "egress" in block:
         reduced += block["egress"][:, None] * take(tables["transfer"], block["origin_zone"])
     if "home" in block:

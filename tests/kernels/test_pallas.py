@@ -36,6 +36,8 @@ def case(n: int = 1300, m: int = 70, seed: int = 3, **changed) -> tuple[Problem,
 def compiled(function, programs=pallas.PROGRAMS, **kwargs):
     """One operation of the Pallas backend; `programs`: what its loads are cut by."""
     del programs  # of the cache's key: the module's constant is read while tracing
+    if function is pallas.respond:
+        kwargs["sums_shape"] = SMALL
     return jit(partial(function, shape=SMALL, interpret=INTERPRET, **kwargs))
 
 
@@ -48,11 +50,13 @@ def call(function, problem, duals, *args, **kwargs):
     return operation(problem.rows, problem.tables, duals, *args)
 
 
-def assert_same(found, wanted, rtol=1e-5):
-    """Two responses agree."""
+def assert_same(found, wanted, rtol=1e-4):
+    """Two responses agree, up to the rounding of float32 reduced costs over the temperature."""
     for name, value in found._asdict().items():
         other = np.asarray(getattr(wanted, name))
         scale = np.abs(other).max() + 1e-9
+        if name == "regret":  # a difference of costs
+            scale += 1e-3 * float(wanted.exact)
         np.testing.assert_allclose(value, other, rtol=rtol, atol=rtol * scale, err_msg=name)
 
 
