@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +40,7 @@ def compiled(function: F, *, fast: bool = False, inline: bool = False) -> F:
         return numba.njit(**options)(function)
 
 
-def frozen(values: np.ndarray, dtype: type) -> np.ndarray:
+def frozen(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
     """The values as compiled loops take them, without a copy where that can be.
 
     Contiguous and not writeable, whatever they were, so that one piece of machine code serves

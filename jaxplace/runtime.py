@@ -94,6 +94,7 @@ def compile_beside() -> None:
     with contextlib.suppress(OSError):  # no second process: compiled in turn
         _beside = subprocess.Popen(
             [sys.executable, "-m", "jaxplace.repair.rehearsal"],
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},  # loops are the host's
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -100,9 +100,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 size += 1
             e = after[e]
         level = 0.0
-        heap = np.empty(size, np.int64)
-        for n in range(size):
-            heap[n] = n
+        heap = np.arange(size)
         heap_of(key, heap)
         for turn in range(size):
             n = pop(key, heap, size - turn)

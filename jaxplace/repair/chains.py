@@ -246,7 +246,8 @@ def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-unty
             low = plan.usd[1] - TINY * abs(plan.usd[1])
             if plan.usd[0] < low and _fits(task, plan) and plan.usd[0] < low:
                 plan.usd[1] = plan.usd[0]
-                plan.best[:] = plan.at
+                for i in range(len(plan.at)):  # a slice would take a second to compile
+                    plan.best[i] = plan.at[i]
     return looks
 
 

@@ -9,7 +9,17 @@ full region to the next to one with room, at the least reduced cost.
 import numpy as np
 
 from jaxplace.native import compiled
-from jaxplace.repair.core import Core, asked, entries_of, line_of, move, overload, wait
+from jaxplace.repair.core import (
+    Core,
+    asked,
+    entries_of,
+    heap_of,
+    line_of,
+    move,
+    overload,
+    pop,
+    wait,
+)
 
 
 VISITS = 30  # of a region, after which what is too much is left for others to drop
@@ -138,10 +148,12 @@ def _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load)
                 entry[size], choice[size], key[size] = e, o, minds * times
                 size += 1
         e = after[e]
-    for n in np.argsort(key[:size], kind="mergesort"):
+    heap = np.arange(size)
+    heap_of(key, heap)
+    while size and overload(free[a], tolerance[a], load):
+        n = pop(key, heap, size)
+        size -= 1
         i, k, o = entry[n] // options, entry[n] % options, choice[n]
-        if not overload(free[a], tolerance[a], load):
-            break
         needed = np.ceil(_times(use[i, k], load) - 1e-9)
         t = np.int64(min(np.float64(units[i, k]), needed))
         move(i, k, o, t, a, b, units, lists)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxplace.native import frozen
 from jaxplace.problem import menus as book
 from jaxplace.problem.problem import Duals, Rows, Tables
 
@@ -81,17 +82,20 @@ def new_desk(m: int, resources: int) -> Desk:
 
 
 def arrays(rows: Rows, tables: Tables, duals: Duals) -> tuple[HostRows, On, Prices]:
-    """Everything as NumPy arrays; on CPUs these are views."""
-    capacity = np.ascontiguousarray(np.asarray(duals.capacity, np.float32))
+    """Everything as NumPy arrays; on CPUs these are views.
+
+    All are frozen, the missing ones too: a scenario with other features compiles nothing anew.
+    """
+    capacity = frozen(np.asarray(duals.capacity), np.float32)
     m, resources = capacity.shape
-    floats, integers = np.zeros(1, np.float32), np.zeros(1, np.int32)
-    wide = {"fit": np.zeros((1, resources), np.int32)}
+    floats, integers = frozen(np.zeros(1), np.float32), frozen(np.zeros(1), np.int32)
+    wide = {"fit": frozen(np.zeros((1, resources)), np.int32)}
     whole = ("home", "home_zone", "place", "budget", "residency")
     fields = {}
     for name in HostRows._fields:
         values = getattr(rows, name)
         missing = wide.get(name, integers if name in whole else floats)
-        fields[name] = missing if values is None else np.asarray(values)
+        fields[name] = missing if values is None else frozen(np.asarray(values), missing.dtype)
     on = On(
         egress=int(rows.egress is not None),
         moves=int(rows.home is not None),
@@ -101,10 +105,9 @@ def arrays(rows: Rows, tables: Tables, duals: Duals) -> tuple[HostRows, On, Pric
         carbon=int(duals.carbon is not None),
         toll=int(duals.moves is not None),
     )
-    none = np.zeros((1, m), np.float32)
-    transfer = none if tables.transfer is None else np.asarray(tables.transfer)
+    zones = np.zeros((1, m)) if tables.transfer is None else np.asarray(tables.transfer)
     return (
         HostRows(**fields),
         on,
-        Prices(capacity, _dual(duals.moves), _dual(duals.carbon), transfer),
+        Prices(capacity, _dual(duals.moves), _dual(duals.carbon), frozen(zones, np.float32)),
     )
