@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxplace.native import frozen, spread, stable_order
+from jaxplace.native import compiled, frozen, lent, spread, stable_order
 
 
 @pytest.mark.parametrize("classes", [1, 7, 5000, 10**7])
@@ -34,3 +34,20 @@ def test_parts_cover_the_range_once(size, chunks):
     """In order, whatever the threads do."""
     parts = spread(lambda a, b: list(range(a, b)), size, chunks=chunks)
     assert [i for part in parts for i in part] == list(range(size))
+
+
+def test_what_is_lent_is_the_argument_itself():
+    """Arrays keep their data, layout and whether they may be written; the rest passes through."""
+
+    @compiled
+    def double(values, pair):
+        values, (other, factor) = lent((values, pair))
+        for i in range(len(values)):
+            values[i] += factor * other[i, 0]
+
+    values, other = np.arange(4.0), frozen(np.arange(8.0).reshape(4, 2), float)
+    double(values, (other, 2.0))
+    np.testing.assert_array_equal(values, [0, 5, 10, 15])
+    again = double(values, (other, 2.0))
+    assert again is None
+    np.testing.assert_array_equal(values, [0, 9, 18, 27])

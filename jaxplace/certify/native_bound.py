@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxplace.instance import Instance, Terms
-from jaxplace.native import compiled, frozen, spread, stable_order
+from jaxplace.native import compiled, frozen, lent, spread, stable_order
 from jaxplace.placement import Duals
 from jaxplace.shapes import pad
 
@@ -91,6 +91,7 @@ def _scan(t: _Tables, x: _Rows, order: np.ndarray, best: np.ndarray) -> int:
     A pair that the rules forbid costs inf.  Minima and counts are kept lane by lane, so that no
     order of operations has to be given up for vector registers.
     """
+    t, x = lent((t, x))
     usd_per_kwh, usd_per_use, usd_per_gb = t.usd_per_kwh, t.usd_per_use, t.usd_per_gb
     use_factor, capacity = t.use_factor, t.capacity
     rtt_ms, service_ms, illegal = t.rtt_ms, t.service_ms, t.illegal

@@ -10,7 +10,7 @@ ends them.
 
 import numpy as np
 
-from jaxplace.native import compiled
+from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
     asked,
@@ -55,6 +55,7 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
 @compiled
 def _auction(region, guide, use, units, free, prices, least, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
+    region, guide, use, units, free, prices = lent((region, guide, use, units, free, prices))
     lists = entries_of(region, units, len(free))
     head, after, _ = lists
     options = units.shape[1]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxplace.native import compiled
+from jaxplace.native import compiled, lent
 from jaxplace.repair.core import TINY, Core, link, unlink
 
 
@@ -235,6 +235,7 @@ def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Pl
 @compiled
 def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-untyped-def]
     """Begin a chain at each of some units; how many units were looked at."""
+    task, plan, beam, picks, bars = lent((task, plan, beam, picks, bars))
     looks, every = 0, max(len(task.row) // 10, 1)
     for s in range(len(picks)):
         if (first + s) % every == 0:

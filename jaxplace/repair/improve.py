@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from jaxplace.native import compiled, spread
+from jaxplace.native import compiled, lent, spread
 from jaxplace.repair.core import Core, heap_of, pop, that_fit
 
 
@@ -112,6 +112,7 @@ def _shifts(region, cost, use, units, free, open_to):  # type: ignore[no-untyped
 @compiled
 def _make(entry, to, region, use, toll, units, free, spare, touched):  # type: ignore[no-untyped-def]
     """Make shifts in order, as many units as still fit."""
+    use, toll, units, free, spare = lent((use, toll, units, free, spare))
     options = units.shape[1]
     for n in range(len(entry)):
         i, k, o = entry[n] // options, entry[n] % options, to[n]
@@ -172,6 +173,7 @@ def exchange(core: Core, prices: np.ndarray) -> int:
 @compiled
 def _eager(region, guide, use, units, prices):  # type: ignore[no-untyped-def]
     """[m + 1] the most that a unit at a region may gain by leaving it."""
+    region, guide, use, prices = lent((region, guide, use, prices))
     eager, asks = np.zeros(len(prices)), np.empty(units.shape[1])
     for i in range(len(units)):
         least = _asks(region[i], guide[i], use[i], prices, asks)
@@ -188,6 +190,7 @@ def _halves(region, guide, use, units, prices, worth, eager):  # type: ignore[no
     Such a move minds less than the room that is filled is worth, and what the unit that comes
     the other way may gain by leaving.
     """
+    region, guide, use, prices = lent((region, guide, use, prices))
     rows, options = units.shape
     asks = np.empty(options)
     found = 0

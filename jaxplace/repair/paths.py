@@ -8,7 +8,7 @@ full region to the next to one with room, at the least reduced cost.
 
 import numpy as np
 
-from jaxplace.native import compiled
+from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
     asked,
@@ -41,6 +41,9 @@ def carry_off(core: Core, prices: np.ndarray) -> None:
 @compiled
 def _carry(region, guide, use, units, free, prices, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
+    region, guide, use, units, free, prices, tolerance = lent(
+        (region, guide, use, units, free, prices, tolerance)
+    )
     m, resources = free.shape
     lists = entries_of(region, units, m)
     queue, length = line_of(waiting)

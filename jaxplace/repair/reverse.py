@@ -9,7 +9,7 @@ end where a unit comes from where room is worth nothing.
 
 import numpy as np
 
-from jaxplace.native import compiled
+from jaxplace.native import compiled, lent
 from jaxplace.repair.core import Core, heap_of, line_of, pop, that_fit, wait
 
 
@@ -36,6 +36,9 @@ def fill(core: Core, prices: np.ndarray, *, worth: float) -> None:
 @compiled
 def _auction(region, guide, use, toll, units, free, spare, prices, worth, waiting):  # type: ignore[no-untyped-def]
     """Visit regions with idle room, those that wait longest first."""
+    region, guide, use, toll, units, free, spare, prices = lent(
+        (region, guide, use, toll, units, free, spare, prices)
+    )
     options = units.shape[1]
     m, resources = free.shape
     start, bids = _by_region(region, m)

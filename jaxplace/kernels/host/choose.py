@@ -4,8 +4,8 @@ import numpy as np
 from numba import float32, int32, uint64
 
 from jaxplace.kernels.host.loops import ONE, TILE, enter, fast, inner, reduce, tiles_of
-from jaxplace.kernels.host.rows import CHUNKS, FAR, arrays, new_desk
-from jaxplace.native import spread
+from jaxplace.kernels.host.rows import FAR, arrays, chunks, new_desk
+from jaxplace.native import lent, spread
 from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Lists, Rows, Tables
 
@@ -28,7 +28,7 @@ def best_regions(
         desk = new_desk(m, resources)
         _best(r, menus, on, d, desk, start, stop, region, reduced)
 
-    spread(part, n, chunks=CHUNKS)
+    spread(part, n, chunks=chunks(n))
     return region, reduced
 
 
@@ -47,12 +47,13 @@ def shortlist(rows: Rows, tables: Tables, menus: Menus, duals: Duals, *, k: int)
         desk = new_desk(m, resources)
         _shortlist(r, menus, on, d, desk, start, stop, *lists)
 
-    spread(part, n, chunks=CHUNKS)
+    spread(part, n, chunks=chunks(n))
     return lists
 
 
 @fast
 def _best(r, menus, on, d, desk, begin, stop, found_region, found):
+    r, menus, d, desk = lent((r, menus, d, desk))
     use, energy, egress, state = r.use, r.energy, r.egress, r.state
     leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
     budget, residency, fits = r.budget, r.residency, r.fit
@@ -116,6 +117,7 @@ def _width(reduced, tiles, low, k, guess):
 
 @fast
 def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, toll):
+    r, menus, d, desk = lent((r, menus, d, desk))
     use, energy, egress, state, scale = r.use, r.energy, r.egress, r.state, r.scale
     leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
     budget, residency, fits = r.budget, r.residency, r.fit

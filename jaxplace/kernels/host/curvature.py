@@ -8,7 +8,7 @@ from numba import float32, int32, uint64
 
 from jaxplace.kernels.host.loops import CUT, TILE, enter, fast, reduce, soften, tiles_of
 from jaxplace.kernels.host.rows import arrays, new_desk
-from jaxplace.native import spread
+from jaxplace.native import lent, spread
 from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Rows, Tables
 
@@ -36,6 +36,7 @@ def curvature(
 
 @fast
 def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):
+    r, menus, d, desk = lent((r, menus, d, desk))
     weight, use, unplaced, scale = r.weight, r.use, r.unplaced, r.scale
     energy, egress, state, leave, home = r.energy, r.egress, r.state, r.leave, r.home
     home_zone, place, budget, residency, fits = r.home_zone, r.place, r.budget, r.residency, r.fit

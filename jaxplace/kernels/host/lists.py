@@ -12,9 +12,9 @@ import numpy as np
 from numba import float32, uint64
 
 from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, inner
-from jaxplace.kernels.host.rows import CHUNKS, FAR
+from jaxplace.kernels.host.rows import FAR, chunks
 from jaxplace.kernels.response import Response
-from jaxplace.native import spread
+from jaxplace.native import lent, spread
 from jaxplace.problem.problem import Duals, Problem
 
 
@@ -41,7 +41,7 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
             temperature, start, stop, sums, load, budget, doubt)  # fmt: skip
         return sums, load, budget
 
-    parts = spread(part, len(weight), chunks=CHUNKS)
+    parts = spread(part, len(weight), chunks=chunks(len(weight)))
     sums, load, spent = (np.sum([p[i] for p in parts], axis=0) for i in range(3))
     budget = np.zeros(2)
     budget[[duals.moves is not None, duals.carbon is not None]] = spent
@@ -98,6 +98,9 @@ def _soften(region, cost, use, toll, prices, asked, wide, i, share):
 def _respond(
     region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop, sums, load,
     budget, doubt):  # fmt: skip
+    region, cost, use, toll, weight, scale, prices, asked = lent(
+        (region, cost, use, toll, weight, scale, prices, asked)
+    )
     share = np.empty(region.shape[1], np.float32)
     value, exact, regrets = 0.0, 0.0, 0.0
     for i in range(begin, stop):
@@ -128,6 +131,9 @@ def _respond(
 def _curvature(
     region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop, matrix
 ):
+    region, cost, use, toll, weight, scale, prices, asked = lent(
+        (region, cost, use, toll, weight, scale, prices, asked)
+    )
     outside, resources, budgets = prices.shape[1] - 1, prices.shape[0], len(asked)
     share = np.empty(region.shape[1], np.float32)
     each = resources + budgets  # constraints that an option takes from

@@ -14,9 +14,9 @@ from jaxplace.kernels.host.loops import (
     soften,
     tiles_of,
 )
-from jaxplace.kernels.host.rows import CHUNKS, arrays, new_desk
+from jaxplace.kernels.host.rows import arrays, chunks, new_desk
 from jaxplace.kernels.response import Response
-from jaxplace.native import spread
+from jaxplace.native import lent, spread
 from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Rows, Tables
 
@@ -37,14 +37,14 @@ def respond(rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature:
         )
         return sums, load
 
-    parts = spread(part, n, chunks=CHUNKS)
+    parts = spread(part, n, chunks=chunks(n))
     sums, load = (np.sum([p[i] for p in parts], axis=0) for i in (0, 1))
     return Response(sums[0], sums[1], sums[2], load, sums[3:], doubt)
 
 
 @fast
 def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt):
-    # fields in names of their own: reading one in a loop counts a reference, an atomic operation
+    r, menus, d, desk, load, doubt = lent((r, menus, d, desk, load, doubt))
     weight, use, unplaced, scale = r.weight, r.use, r.unplaced, r.scale
     energy, egress, state, leave, home = r.energy, r.egress, r.state, r.leave, r.home
     home_zone, place, budget, residency, fits = r.home_zone, r.place, r.budget, r.residency, r.fit

@@ -9,7 +9,7 @@ from jaxplace.problem import menus as book
 from jaxplace.problem.problem import Duals, Rows, Tables
 
 
-CHUNKS = 16  # parts that a pass is cut into; sums are by part, then over the parts in order
+CHUNKS, CHUNK = 16, 4096  # parts that a pass is cut into, of so many rows; fewer if it is short
 FAR = np.float32(1e30)  # a reduced cost that nobody pays
 
 
@@ -64,6 +64,11 @@ class Desk(NamedTuple):
     load: np.ndarray  # [R, m]
     least: np.ndarray  # [tiles] of `reduced`
     tile: np.ndarray  # [tiles] int32
+
+
+def chunks(rows: int) -> int:
+    """Parts of a pass over so many rows; sums are by part, then over the parts in order."""
+    return min(max(rows // CHUNK, 2), CHUNKS)
 
 
 def _dual(dual: Any) -> np.float32:
