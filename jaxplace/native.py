@@ -53,7 +53,7 @@ def _lent(typing, values):  # type: ignore[no-untyped-def]
 def _lend(context, builder, kind, value):  # type: ignore[no-untyped-def]
     if isinstance(kind, types.BaseTuple):
         parts = cgutils.unpack_tuple(builder, value)
-        lent = [_lend(context, builder, k, part) for k, part in zip(kind.types, parts, strict=True)]
+        lent = [_lend(context, builder, k, part) for k, part in zip(kind, parts, strict=True)]  # type: ignore[call-overload]
         return context.make_tuple(builder, kind, lent)
     if not isinstance(kind, types.Array):
         return value

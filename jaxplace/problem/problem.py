@@ -141,16 +141,17 @@ class Problem:
         """The problem of some rows, in that order; `weight` replaces theirs."""
         padded = np.zeros(sample_bucket(len(index)), np.int32)
         padded[: len(index)] = index
-        rows = _gather(self.rows, jnp.asarray(padded))
-        keep = np.arange(len(padded)) < len(index)
-        if weight is None:
-            weights = jnp.where(jnp.asarray(keep), rows.weight, 0)
-        else:
-            full = np.zeros(len(padded), np.float32)
-            full[: len(index)] = weight
-            weights = jnp.asarray(full)
+        weights = np.zeros(len(padded), np.float32)
+        weights[: len(index)] = self.weight[index] if weight is None else weight
         lists = None if self.lists is None else Lists(*(field[padded] for field in self.lists))
-        return replace(self, rows=rows._replace(weight=weights), size=len(index), lists=lists)
+        if jax.default_backend() == "cpu":  # XLA would compile a gather for every size
+            rows = jax.tree.map(
+                lambda field: np.take(np.asarray(field), padded, axis=0, mode="clip"), self.rows
+            )
+        else:
+            rows = _gather(self.rows, padded)
+        rows = rows._replace(weight=jnp.asarray(weights))
+        return replace(self, rows=rows, size=len(index), lists=lists)
 
 
 @jax.jit

@@ -14,7 +14,7 @@ from numba import float32, uint64
 from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, inner
 from jaxplace.kernels.host.rows import FAR, chunks
 from jaxplace.kernels.response import Response
-from jaxplace.native import lent, spread
+from jaxplace.native import frozen, lent, spread
 from jaxplace.problem.problem import Duals, Problem
 
 
@@ -27,10 +27,16 @@ def _prices(duals: Duals, m: int) -> tuple[np.ndarray, np.ndarray]:
     return prices, np.array(asked, np.float32)
 
 
+def _weights(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """[N] f32 units of each row, and what its temperature is multiplied by."""
+    rows = problem.rows
+    return frozen(np.asarray(rows.weight), np.float32), frozen(np.asarray(rows.scale), np.float32)
+
+
 def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     """See `xla.respond`."""
     lists, m = problem.lists, problem.limit.shape[0]
-    weight, scale = np.asarray(problem.rows.weight), np.asarray(problem.rows.scale)
+    weight, scale = _weights(problem)
     prices, asked = _prices(duals, m)
     doubt = np.empty(len(weight), np.float32)
 
@@ -51,7 +57,7 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
 def curvature(problem: Problem, duals: Duals, temperature: float) -> np.ndarray:
     """See `xla.curvature`; shares below CUT are left out."""
     lists, (m, resources) = problem.lists, problem.limit.shape
-    weight, scale = np.asarray(problem.rows.weight), np.asarray(problem.rows.scale)
+    weight, scale = _weights(problem)
     prices, asked = _prices(duals, m)
     size = m * resources + len(asked)
 
