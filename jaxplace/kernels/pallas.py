@@ -3,9 +3,11 @@
 A response takes two kernels, and each computes the reduced costs anew, since a tile is cheaper to
 make than to fetch.  The first gives every row its minimum and normaliser: a program owns a block of
 rows and goes over the regions with a running minimum, rescaling its sums where the minimum falls
-(Milakov & Gimelshein 2018).  The second sums what the rows take of every constraint: a program owns
-some regions and goes over a part of the rows, so that nothing is added atomically and the same
-input gives the same bits.  Its float32 sums cover at most `PART` rows; they are added in float64.
+(Milakov & Gimelshein 2018), in every lane on its own; lanes meet once, at the end.  The second sums
+what the rows take of every constraint: a program owns some regions and goes over a part of the
+rows, so that nothing is added atomically and the same input gives the same bits.  Costs come
+multiplied by the row's rate, so that a share is one instruction of the device, 2**x.  Float32 sums
+cover at most `PART` rows; they are added in float64.
 
 Rows are sorted by class, so the rows of a block mostly read the same few rows of every table, which
 stay in the nearest cache: gathering them costs less than the arithmetic on them.
