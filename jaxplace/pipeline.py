@@ -31,8 +31,7 @@ from jaxplace.status import Status
 
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
-ATTEMPTS = 4  # relax and round at most so often,
-LITTLE = 0.2  # or, from a warm start, until one brings less of what is missing, if that is much
+LITTLE = 0.2  # of what is missing: from a warm start, an attempt that brings less is the last
 QUICK = -1  # the attempt before the first: from good duals a hasty one often does
 HASTY = 8.0  # how much less far the relaxation goes for it,
 FASTER = COOLING**2  # and how fast it cools
@@ -115,7 +114,11 @@ class _Run:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
         first = 0 if warm_start is None else QUICK
-        attempts = ATTEMPTS if instance.rows > FEW_ROWS else 1
+        attempts = self.settings.solver.attempts
+        if instance.rows <= FEW_ROWS:
+            attempts = min(attempts, 1)
+        if warm_start is None:
+            attempts = max(attempts, 1)
         for attempt in range(first, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)

@@ -55,16 +55,20 @@ class SolverSettings:
         max_steps: most steps of the relaxation, >= 1 [steps].
         sample_rows: rows on which the first duals are found, >= 1 [rows].
         candidates: cheapest regions that are kept per row for rounding and repair, >= 1 [regions].
+        attempts: at a plan good enough, >= 0, after the hasty one that a warm start makes first; a
+            cold start makes one at least.
     """
 
     method: Method = Method.newton
     max_steps: int = 2000
     sample_rows: int = 16_384
     candidates: int = 16
+    attempts: int = 4
 
     def __post_init__(self) -> None:
         names = ("max_steps", "sample_rows", "candidates")
-        check("solver.", {n: (getattr(self, n) >= 1, ">= 1", getattr(self, n)) for n in names})
+        rules = {n: (getattr(self, n) >= 1, ">= 1", getattr(self, n)) for n in names}
+        check("solver.", {**rules, "attempts": (self.attempts >= 0, ">= 0", self.attempts)})
 
 
 @dataclass

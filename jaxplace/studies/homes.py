@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxplace import evaluate
 from jaxplace.instance import NOWHERE, Instance, Terms
+from jaxplace.native import spread
 from jaxplace.placement import Assignment
 from jaxplace.studies.variants import terms_of, without_budgets
 
@@ -51,12 +52,15 @@ def homes(instance: Instance) -> np.ndarray:
 def relocatable(instance: Instance, home: np.ndarray) -> np.ndarray:
     """[n] bool, whether a region other than home is allowed."""
     found = np.zeros(instance.rows, bool)
-    for block in evaluate.blocks(instance):
-        ok = evaluate.allowed(instance, block)
-        at = home[block]
-        count = ok.sum(1)
-        count -= ok[np.arange(len(at)), at] & (at >= 0)
-        found[block] = count > 0
+    blocks = list(evaluate.blocks(instance))
+
+    def part(start: int, stop: int) -> None:
+        for block in blocks[start:stop]:
+            ok, at = evaluate.allowed(instance, block), home[block]
+            count = ok.sum(1) - (ok[np.arange(len(at)), at] & (at >= 0))
+            found[block] = count > 0
+
+    spread(part, len(blocks), chunks=len(blocks))
     return found
 
 

@@ -29,6 +29,8 @@ FREE_ROWS = 8_000  # that are solved anew, at least: those with the least lead
 MOST_FREE = 0.15  # of all rows, beyond twice as many: more would cost as much as solving all
 SHARE = 0.8  # of the gap asked for that the rows solved anew may use up
 LOOSEST = 0.5  # gap asked of them at most
+HOPELESS = 1e-2  # gap of a hasty plan, and times the one asked for,
+TIMES = 10.0  # from which a patient one is not worth its time: large units have no room
 Watch = Callable[[Checkpoint], None]
 
 
@@ -57,14 +59,29 @@ def warm_solve(
     if found is not None:
         found = with_bound_of(found, kept)
     if found is None or found.certificate.gap > goal:
-        found = pipeline.solve(instance, settings, warm_start=previous, progress=progress)
-        found = with_bound_of(found, kept)
+        found = with_bound_of(_solved(instance, settings, previous, progress), kept)
     cheaper = kept.certificate.objective_usd < found.certificate.objective_usd
     if kept.certificate.feasible and cheaper:
         found = with_bound_of(kept, found)
     spent = {"total": time.perf_counter() - started}
     status = Status.converged if found.certificate.gap <= goal else found.status
     return dataclasses.replace(found, timings_s=spent, status=status)
+
+
+def _solved(
+    instance: Instance, settings: Settings, previous: Placement, progress: Watch | None
+) -> Placement:
+    """In haste, and where that is not good enough, patiently."""
+    started, solver = time.perf_counter(), dataclasses.replace(settings.solver, attempts=0)
+    hasty = dataclasses.replace(settings, solver=solver)
+    found = pipeline.solve(instance, hasty, warm_start=previous, progress=progress)
+    gap, goal = found.certificate.gap, settings.gap_target
+    if gap <= goal or gap > max(HOPELESS, TIMES * goal):
+        return found
+    left = settings.time_limit_s - (time.perf_counter() - started)
+    patient = dataclasses.replace(settings, time_limit_s=max(left, pipeline.SHORTEST))
+    again = pipeline.solve(instance, patient, warm_start=found, progress=progress)
+    return with_bound_of(again, found)
 
 
 def with_bound_of(plan: Placement, other: Placement) -> Placement:
