@@ -71,7 +71,10 @@ def warm_solve(
 def _solved(
     instance: Instance, settings: Settings, previous: Placement, progress: Watch | None
 ) -> Placement:
-    """In haste, and where that is not good enough, patiently."""
+    """In haste from the earlier duals, and where that is not good enough, patiently without them.
+
+    Duals that a change has left far off hold a bound back longer than it takes to find new ones.
+    """
     started, solver = time.perf_counter(), dataclasses.replace(settings.solver, attempts=0)
     hasty = dataclasses.replace(settings, solver=solver)
     found = pipeline.solve(instance, hasty, warm_start=previous, progress=progress)
@@ -80,8 +83,8 @@ def _solved(
         return found
     left = settings.time_limit_s - (time.perf_counter() - started)
     patient = dataclasses.replace(settings, time_limit_s=max(left, pipeline.SHORTEST))
-    again = pipeline.solve(instance, patient, warm_start=found, progress=progress)
-    return with_bound_of(again, found)
+    again = pipeline.solve(instance, patient, progress=progress)
+    return with_plan_of(with_bound_of(again, found), found)
 
 
 def with_bound_of(plan: Placement, other: Placement) -> Placement:
