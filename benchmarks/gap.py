@@ -140,9 +140,8 @@ def main() -> None:
     families = summary(rows)
     for name, means in families.items():
         print(f"{name}: {json.dumps(means)}")
-    facts = common.facts() | {
-        "benchmark_command": " ".join(["python -m benchmarks.gap", *sys.argv[1:]])
-    }
+    words = [given.folder.name if word == str(given.folder) else word for word in sys.argv[1:]]
+    facts = common.facts() | {"benchmark_command": " ".join(["python -m benchmarks.gap", *words])}
     given.out.write_text(
         json.dumps({**facts, "seconds": given.seconds, "gap_target": given.gap_target,
                     "seed": given.seed, "families": families, "rows": rows}, indent=1) + "\n"
