@@ -7,6 +7,7 @@ none can steer the terminal.
 
 import math
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -32,7 +33,8 @@ from jaxplace.report.words import (
 
 
 PIPE_WIDTH = 110  # columns assumed where there is no terminal to ask
-LINE_EVERY_S = 1.0  # in a pipe
+LINE_EVERY_S = 1.0  # in a pipe,
+STEP_EVERY_S = 15.0  # and of a long step
 COLOURS = {Grade.good: "green", Grade.warn: "yellow", Grade.bad: "red"}
 
 
@@ -69,7 +71,8 @@ class Progress:
     """Shows a solve's checkpoints on stderr; pass it as `solve(..., progress=...)`.
 
     A context manager: on a terminal it keeps one line up to date; elsewhere it writes at most a
-    line a second, each change of stage, and the last checkpoint.
+    line a second, each change of stage, and the last checkpoint; of a long step, a line now and
+    then.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -78,6 +81,7 @@ class Progress:
         self._spinner = Spinner("dots", text="")
         self._written: Checkpoint | None = None
         self._held: Checkpoint | None = None  # came too soon after the last line
+        self._stepped = time.monotonic()  # when a step's line was last written
 
     def __enter__(self) -> "Progress":
         if self._stream.isatty():
@@ -113,9 +117,11 @@ class Progress:
             self._spinner.update(text=Text(text))
 
     def steps(self, step: str, done: int, of: int) -> None:
-        """Show how far a long step is; without a terminal, only its end."""
-        if self._live is not None or done >= of:
+        """Show how far a long step is; without a terminal, now and then, and its end."""
+        now = time.monotonic()
+        if self._live is not None or done >= of or now - self._stepped >= STEP_EVERY_S:
             self.stage(f"{step}: {done:,} of {of:,}")
+            self._stepped = now
 
     def __call__(self, point: Checkpoint) -> None:
         """Show a checkpoint."""

@@ -151,6 +151,17 @@ def test_steps_say_their_end_in_a_pipe():
     assert stream.getvalue() == "requests: 10 of 10\n"
 
 
+def test_a_step_that_lasts_says_how_far_it_is(monkeypatch):
+    """Now and then a line, not one for each part that is done."""
+    clock = iter([0.0, 1.0, 20.0, 21.0, 40.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    progress = console.Progress(stream)
+    for done in (1, 2, 3, 4):
+        progress.steps("Closing", done, 9)
+    assert stream.getvalue() == "Closing: 2 of 9\nClosing: 4 of 9\n"
+
+
 @pytest.mark.parametrize("value", ["plain", "naïve", 7])
 def test_printable_keeps_letters(value):
     """Letters of any script stay."""

@@ -80,14 +80,19 @@ def _named(current: pd.DataFrame) -> np.ndarray:
 
 def _find(wanted: pd.Series, request_id: pd.Series) -> np.ndarray:
     """[c] int64 row of `requests` of each id, or -1.  Ids of either side are unique or null."""
-    ids = pa.array(request_id.array)
-    some = pa.array(wanted.array)
+    ids, some = _chunked(request_id), _chunked(wanted)
     if pa.types.is_null(some.type) or some.null_count == len(some):
         return np.full(len(some), -1, dtype=np.int64)
     if len(some) == len(ids) and some.equals(ids):  # the last plan in the same order: no hash
         return np.arange(len(ids), dtype=np.int64)
     found = pc.index_in(some, value_set=ids, skip_nulls=True)
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _chunked(values: pd.Series) -> pa.ChunkedArray:
+    """A column for Arrow; pandas gives one in pieces for a table in pieces, and whole else."""
+    array = pa.array(values.array)
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
 def _summed(key: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

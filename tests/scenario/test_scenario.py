@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -167,6 +168,22 @@ def test_headroom_and_transfer():
         [0.5, 0.0, 0.5],
     ]
     assert terms.transfer[terms.region_zone[2], terms.region_zone[2]] == 0.01
+
+
+@pytest.mark.parametrize("cut", [None, 6, 2])
+def test_current_names_requests_read_in_pieces(cut):
+    """Arrow holds a column of a large file in several pieces, and a plan's in one."""
+    tables = small_tables()
+    names = pa.array(tables["requests"]["request_id"].tolist())
+    current = pd.DataFrame({"request_id": names.to_pylist(), "region": "a", "count": 1})
+    current["region"] = tables["regions"]["region"].iloc[0]
+    if cut:
+        pieces = [part for part in (names[:cut], names[cut:]) if len(part)]
+        ids = pd.arrays.ArrowExtensionArray(pa.chunked_array(pieces))
+        tables["requests"] = tables["requests"].assign(request_id=ids)
+    instance = Scenario(**tables).replace(current=current).at()
+    there = instance.request[instance.current == 0]
+    assert there.tolist() == list(range(len(names)))
 
 
 def test_replace_checks_anew():
