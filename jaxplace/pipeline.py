@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.linalg  # noqa: F401  loads the BLAS that JAX factorises with, to be limited below
 from threadpoolctl import threadpool_limits
@@ -32,10 +31,13 @@ from jaxplace.status import Status
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 LITTLE = 0.2  # of what is missing: from a warm start, an attempt that brings less is the last
-QUICK = -1  # the attempt before the first: from good duals a hasty one often does
+QUICK = -1  # the attempt before the first: a hasty one often does
 HASTY = 8.0  # how much less far the relaxation goes for it,
 FASTER = 4.0  # and how fast it cools; at 9 the bound of large instances falls short of the gap
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
+MANY_ROWS = (
+    200_000  # from which a hasty attempt takes as long as a patient one, and fails more often
+)
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.95  # of the gap asked for: where the search ends; the rest is for float32's bound
 SHORTEST = 1.0  # seconds for what the least of a budget would be
@@ -113,12 +115,12 @@ class _Run:
             if kept is not None and kept - self.penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
-        first = 0 if warm_start is None else QUICK
-        attempts = self.settings.solver.attempts
-        if instance.rows <= FEW_ROWS:
+        few, attempts = instance.rows <= FEW_ROWS, self.settings.solver.attempts
+        patient = instance.rows > MANY_ROWS or (few and warm_start is None)
+        first = 0 if patient else QUICK
+        if few:
             attempts = min(attempts, 1)
-        if warm_start is None:
-            attempts = max(attempts, 1)
+        attempts = max(attempts, first + 1)
         for attempt in range(first, attempts):
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
@@ -133,8 +135,9 @@ class _Run:
             self.note(compiled, state, "repaired")
             asked = goal * abs(self.plan)
             missing = self.plan - self.bound(compiled, state) - CONTENT * asked
-            stuck = first == QUICK < attempt and before - self.plan < LITTLE * missing
-            if missing <= 0 or (stuck and missing > asked):
+            little = warm_start is not None and before - self.plan < LITTLE * missing
+            stuck = little and attempt > QUICK and missing > asked
+            if missing <= 0 or stuck:
                 break
             if self.late():
                 status = Status.time_limit
@@ -291,9 +294,9 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     problem, instance = compiled.problem, compiled.pairs.instance
     nothing = Constraints.of(problem).duals(begin(problem).point)
     _, reduced = kernels.best_regions(problem, nothing, k=1)
-    allowed = jnp.isfinite(reduced[:, 0])
-    weight = jnp.where(allowed, problem.rows.weight, 0)
-    row = compiled.order[~np.asarray(allowed)[: problem.size]]
+    allowed = np.isfinite(np.asarray(reduced)[:, 0])
+    weight = jax.device_put(np.where(allowed, np.asarray(problem.rows.weight), np.float32(0)))
+    row = compiled.order[~allowed[: problem.size]]
     penalty = float(instance.count[row] @ instance.unplaced[row])
     problem = replace(problem, rows=problem.rows._replace(weight=weight))
     return replace(compiled, problem=problem), penalty

@@ -55,8 +55,8 @@ class SolverSettings:
         max_steps: most steps of the relaxation, >= 1 [steps].
         sample_rows: rows on which the first duals are found, >= 1 [rows].
         candidates: cheapest regions that are kept per row for rounding and repair, >= 1 [regions].
-        attempts: at a plan good enough, >= 0, after the hasty one that a warm start makes first; a
-            cold start makes one at least.
+        attempts: at a plan good enough, >= 0, after a hasty one; one at least where none is made:
+            with few or very many requests.
     """
 
     method: Method = Method.newton

@@ -24,30 +24,30 @@ GAP = 3e-3  # one attempt at a plan is enough for it, so that counts do not hang
 CEILINGS = {
     "demo": {
         "first": {
-            "steps": 39,
+            "steps": 23,
             "attempts": 1,
-            "respond": 215,
-            "respond pairs": 320e6,
-            "curvature": 160,
-            "curvature pairs": 63e6,
-            "best_regions": 19,
-            "best_regions pairs": 13e6,
+            "respond": 40,
+            "respond pairs": 34e6,
+            "curvature": 29,
+            "curvature pairs": 12e6,
+            "best_regions": 5,
+            "best_regions pairs": 9e6,
             "reduced_costs pairs": 0,
         }
     },
     "generated": {
         "first": {
-            "steps": 41,
+            "steps": 38,
             "attempts": 1,
-            "respond": 205,
-            "respond pairs": 360e6,
-            "curvature": 165,
-            "curvature pairs": 36e6,
-            "best_regions": 19,
-            "best_regions pairs": 11e6,
+            "respond": 56,
+            "respond pairs": 110e6,
+            "curvature": 44,
+            "curvature pairs": 15e6,
+            "best_regions": 5,
+            "best_regions pairs": 7e6,
             "reduced_costs pairs": 0,
         },
-        "next": {"steps": 44, "respond pairs": 360e6, "compiled by XLA": 0, "compiled by Numba": 0},
+        "next": {"steps": 39, "respond pairs": 110e6, "compiled by XLA": 0, "compiled by Numba": 0},
     },
 }
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where the program was on the disk

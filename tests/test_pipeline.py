@@ -21,10 +21,10 @@ from laws import (
 )
 from planted import PLANTED, M, N
 
-from jaxplace import runtime
+from jaxplace import pipeline, runtime
 from jaxplace.errors import InputError
 from jaxplace.instance import DenseTerms, Instance
-from jaxplace.pipeline import solve
+from jaxplace.pipeline import QUICK, solve
 from jaxplace.placement import Checkpoint, Placement
 from jaxplace.settings import Settings, SolverSettings
 from jaxplace.status import Status
@@ -344,6 +344,39 @@ def test_a_gap_asked_for_is_enough(gap):
     placement = checked(shaped(), Settings(gap_target=gap))
     assert placement.status is Status.converged
     assert placement.certificate.gap <= gap
+
+
+@pytest.mark.parametrize(
+    ("rows", "most", "gap", "warm", "attempts"),
+    [
+        (2100, None, 0.5, False, [QUICK]),
+        (2100, None, 0.0, False, [QUICK, 0, 1]),
+        (2000, None, 0.5, False, [0]),
+        (2000, None, 0.0, False, [0]),
+        (2000, None, 0.0, True, [QUICK, 0]),
+        (2100, 2050, 0.5, False, [0]),
+        (2100, 2050, 0.5, True, [0]),
+    ],
+)
+def test_haste_first(monkeypatch, rows, most, gap, warm, attempts):
+    """A hasty attempt, and patient ones if it is not good enough; but not for few or many rows."""
+    made = []
+    round_plan = pipeline._Run.round
+
+    def noted(self, compiled, state, goal, attempt):
+        made.append(attempt)
+        return round_plan(self, compiled, state, goal, attempt)
+
+    instance = random_instance(3, n=rows, m=5, features={"egress"})
+    assert instance.rows == rows
+    settings = Settings(gap_target=gap, time_limit_s=60.0, solver=SolverSettings(attempts=2))
+    start = solve(instance, replace(settings, gap_target=0.5)) if warm else None
+    monkeypatch.setattr(pipeline._Run, "round", noted)
+    monkeypatch.setattr(pipeline, "LITTLE", -np.inf)  # the last is not the one that brings little
+    if most:
+        monkeypatch.setattr(pipeline, "MANY_ROWS", most)
+    solve(instance, settings, warm_start=start)
+    assert made == attempts
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 100])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from jaxplace.instance import DenseTerms, Instance, Terms
@@ -202,21 +202,21 @@ WIDE = {"cost", "allowed", "factor"}  # row fields with a second axis of regions
 
 def _row_field(
     values: np.ndarray | None, order: np.ndarray, name: str, regions: int
-) -> jnp.ndarray | None:
+) -> jax.Array | None:
     if values is None:
         return None
     values = _narrow(values)[order]
     if name in WIDE:
         values = pad(values, regions, axis=1)
-    return jnp.asarray(pad(values, row_bucket(len(values)), fill=1 if name == "scale" else 0))
+    return jax.device_put(pad(values, row_bucket(len(values)), fill=1 if name == "scale" else 0))
 
 
-def _table(values: np.ndarray | None, name: str, regions: int) -> jnp.ndarray | None:
+def _table(values: np.ndarray | None, name: str, regions: int) -> jax.Array | None:
     if values is None:
         return None
     values = _narrow(values)
     padded = pad(values, regions, axis=1, fill=NEVER if name == "reach" else 0)
-    return jnp.asarray(pad(padded, bucket(len(padded))))
+    return jax.device_put(pad(padded, bucket(len(padded))))
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.shapes import sample_bucket
@@ -150,7 +149,7 @@ class Problem:
             )
         else:
             rows = _gather(self.rows, padded)
-        rows = rows._replace(weight=jnp.asarray(weights))
+        rows = rows._replace(weight=jax.device_put(weights))
         return replace(self, rows=rows, size=len(index), lists=lists)
 
 

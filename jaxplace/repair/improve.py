@@ -18,13 +18,16 @@ from jaxplace.repair.core import Core, heap_of, pop, that_fit
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
 MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
-WORST = 0.95  # of what badly placed units lose: those that are put back first
+WORST = 0.95  # of what badly placed units lose: those that are put back first,
+NOTABLE = 0.05  # of what the worst of them loses: those that lose less wait
 PARTS = 8  # of a scan, on all threads
 SMALLEST = 1e-12  # gains below this share of the core's cost are the sum's own rounding
 
 
 def shift(core: Core, watched: np.ndarray) -> np.ndarray:
-    """One round of shifts; returns the regions [m + 1] whose room changed.
+    """One round of shifts; returns the regions [m + 1] that are worth another look.
+
+    Their room changed, or a unit that found its best region full could have gone there.
 
     Args:
         core: changed in place.
@@ -42,9 +45,11 @@ def shift(core: Core, watched: np.ndarray) -> np.ndarray:
         ),
     )
     order = np.argsort(-gain, kind="stable")
-    _make(
+    all_went = _make(
         entry[order], to[order], core.region, core.use, core.toll, core.units, free, core.spare(),
         touched)  # fmt: skip
+    if not all_went and touched.any():
+        touched |= open_to
     touched[-1] = False
     return touched
 
@@ -111,13 +116,14 @@ def _shifts(region, cost, use, units, free, open_to):  # type: ignore[no-untyped
 
 @compiled
 def _make(entry, to, region, use, toll, units, free, spare, touched):  # type: ignore[no-untyped-def]
-    """Make shifts in order, as many units as still fit."""
+    """Make shifts in order, as many units as still fit; whether all did."""
     use, toll, units, free, spare = lent((use, toll, units, free, spare))
-    options = units.shape[1]
+    options, all_went = units.shape[1], True
     for n in range(len(entry)):
         i, k, o = entry[n] // options, entry[n] % options, to[n]
         source, target = region[i, k], region[i, o]
         t = that_fit(i, k, o, free[target], spare, use, toll, units)
+        all_went = all_went and t == units[i, k]
         if t <= 0:
             continue
         units[i, k] -= np.int64(t)
@@ -128,6 +134,7 @@ def _make(entry, to, region, use, toll, units, free, spare, touched):  # type: i
         for b in range(len(spare)):
             spare[b] -= t * (toll[i, o, b] - toll[i, k, b])
         touched[source] = touched[target] = True
+    return all_went
 
 
 def exchange(core: Core, prices: np.ndarray) -> int:
@@ -347,5 +354,6 @@ def reinsert(core: Core, prices: np.ndarray, *, worth: float) -> bool:
         return False
     order = np.argsort(-loss, kind="stable")
     worst = order[: 1 + np.searchsorted(np.cumsum(loss[order]), WORST * loss.sum())]
+    worst = worst[loss[worst] >= NOTABLE * loss[worst[0]]]
     core.move(i[worst], k[worst], best[worst], core.units[i[worst], k[worst]])
     return True

@@ -1,7 +1,5 @@
 """Which rows are decided, and where they go; which of them may have to move after all."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxplace.instance import NOWHERE
@@ -26,18 +24,14 @@ def lead(compiled: Compiled, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Best option of each problem row (-1: unplaced), and its scaled lead over the next per use."""
     problem = compiled.problem
     region, reduced = kernels.best_regions(problem, Constraints.of(problem).duals(point), k=2)
-    first, margin = _lead(region, reduced, problem.rows.unplaced, problem.rows.scale)
-    return np.asarray(first)[: problem.size], np.asarray(margin)[: problem.size]
-
-
-@jax.jit
-def _lead(
-    region: jax.Array, reduced: jax.Array, out: jax.Array, scale: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+    region, reduced = np.asarray(region)[: problem.size], np.asarray(reduced)[: problem.size]
+    out, scale = (
+        np.asarray(v)[: problem.size] for v in (problem.rows.unplaced, problem.rows.scale)
+    )
     left_out = out < reduced[:, 0]
-    best = jnp.minimum(reduced[:, 0], out)
-    second = jnp.where(left_out, reduced[:, 0], jnp.minimum(reduced[:, 1], out))
-    return jnp.where(left_out, NOWHERE, region[:, 0]), (second - best) / scale
+    best = np.minimum(reduced[:, 0], out)
+    second = np.where(left_out, reduced[:, 0], np.minimum(reduced[:, 1], out))
+    return np.where(left_out, NOWHERE, region[:, 0]), (second - best) / scale
 
 
 def nearest(problem: Problem, margin: np.ndarray, fewest: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from jaxplace.rounding.options import Options, fees_of, prices_of, wanted
 
 
 FEWEST_ROWS = 32_768  # of a core
-RISE = 1.0  # of a temperature: least rise of a price in the auctions between
+RISE = 8.0  # of a temperature: least rise of a price in the auctions between
 SETTLE_ROWS = 8192  # that the duals settle on again while it is hot,
 PER_REGION = 32  # or so many for each region, if these are more: many duals settle slowly
 STEPS, MORE_STEPS = 10, 15  # of the ascent at one temperature, and with many duals
@@ -38,7 +38,7 @@ SETTLED = 2e-5  # of the bound: what the value may still rise by
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider,
 FEW = 1 / 16  # and one with fewer of the rows than this is none
-QUICK_STAGES, QUICK_ROWS = 1, 8192  # of a plan that need only be good enough at once
+QUICK_ROWS = 8192  # of a plan that need only be good enough at once
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,17 @@ def round_plan(
         ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
         seed: of the one random offset.
-        quick: all sizes at once, and fewer rows: several times faster, and worse where single
-            units are large beside a region.
+        quick: fewer rows, and all sizes at once if the core is not large: several times faster, and
+            worse where single units are large beside a region.
     """
-    stages, fewest = (QUICK_STAGES, QUICK_ROWS) if quick else (STAGES, FEWEST_ROWS)
+    stages, fewest = STAGES, QUICK_ROWS if quick else FEWEST_ROWS
     problem, instance = compiled.problem, compiled.pairs.instance
     first, margin = lead(compiled, relaxation.point)
     margin = margin / relaxation.temperature
     near = nearest(problem, margin, fewest)
     index = np.nonzero(near)[0]
+    if quick and len(index) <= COARSE_ROWS:
+        stages = 1
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)
     options = Options(compiled, kept, seed)
     prices, fees = prices_of(compiled, relaxation), fees_of(compiled, relaxation)
