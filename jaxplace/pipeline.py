@@ -35,9 +35,8 @@ QUICK = -1  # the attempt before the first: a hasty one often does
 HASTY = 8.0  # how much less far the relaxation goes for it,
 FASTER = 4.0  # and how fast it cools; at 9 the bound of large instances falls short of the gap
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
-MANY_ROWS = (
-    200_000  # from which a hasty attempt takes as long as a patient one, and fails more often
-)
+FEW_PER_REGION = 50  # rows up to which a hasty attempt, all sizes at once, leaves units out
+MANY_ROWS = 500_000  # above which a hasty attempt takes as long and often misses
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.95  # of the gap asked for: where the search ends; the rest is for float32's bound
 SHORTEST = 1.0  # seconds for what the least of a budget would be
@@ -115,10 +114,11 @@ class _Run:
             if kept is not None and kept - self.penalty < self.plan:
                 assignment, self.plan = warm_start.assignment, kept - self.penalty
         status = Status.stalled
-        few, attempts = instance.rows <= FEW_ROWS, self.settings.solver.attempts
-        patient = instance.rows > MANY_ROWS or (few and warm_start is None)
+        rows, attempts = instance.rows, self.settings.solver.attempts
+        few = rows <= FEW_ROWS or rows <= FEW_PER_REGION * instance.regions
+        patient = rows > MANY_ROWS or (few and warm_start is None)
         first = 0 if patient else QUICK
-        if few:
+        if rows <= FEW_ROWS:
             attempts = min(attempts, 1)
         attempts = max(attempts, first + 1)
         for attempt in range(first, attempts):
