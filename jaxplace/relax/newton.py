@@ -16,15 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Response
-from jaxplace.native import compiled
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 from jaxplace.relax.sampling import sample
+from jaxplace.relax.scattered import Scattered
 
 
 SWEEPS = 6  # of the active set; most steps need two to four
@@ -58,7 +57,7 @@ class Direction(NamedTuple):
     gradient: np.ndarray  # [q] that it promises there
 
 
-Matrix: TypeAlias = np.ndarray | sparse.csr_array | jax.Array
+Matrix: TypeAlias = np.ndarray | Scattered | jax.Array
 
 
 def trial_point(
@@ -110,7 +109,7 @@ def trial_point(
 
 
 def _solver(matrix: Matrix) -> Callable[..., np.ndarray]:
-    if sparse.issparse(matrix):
+    if isinstance(matrix, Scattered):
         return _iterated
     return _solve if isinstance(matrix, np.ndarray) else _solve_there
 
@@ -140,7 +139,7 @@ def _solve(
 
 
 def _iterated(
-    matrix: sparse.csr_array, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: Scattered, extra: np.ndarray, right: np.ndarray, free: np.ndarray
 ) -> np.ndarray:
     """The same by conjugate gradients, nearly: what is left is for the next step."""
     stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
@@ -179,27 +178,7 @@ def _sparse(matrix: np.ndarray | jax.Array) -> Matrix:
     """A large matrix on the host without its zeros."""
     if not isinstance(matrix, np.ndarray) or len(matrix) <= MOST_DENSE:
         return matrix
-    return sparse.csr_array(_compressed(matrix), shape=matrix.shape)
-
-
-@compiled
-def _compressed(matrix):  # type: ignore[no-untyped-def]
-    """Values, columns and starts of the rows of what is not 0."""
-    size = len(matrix)
-    start = np.zeros(size + 1, np.int64)
-    for i in range(size):
-        used = 0
-        for j in range(size):
-            used += matrix[i, j] != 0
-        start[i + 1] = start[i] + used
-    value, column = np.empty(start[size]), np.empty(start[size], np.int64)
-    for i in range(size):
-        at = start[i]
-        for j in range(size):
-            if matrix[i, j] != 0:
-                value[at], column[at] = matrix[i, j], j
-                at += 1
-    return value, column, start
+    return Scattered.of(matrix)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from instances import FEATURES, dense_instance, random_instance
-from scipy import sparse
 
 from jaxplace.instance import Instance
 from jaxplace.problem import compile_instance
 from jaxplace.relax import choose, newton
 from jaxplace.relax.ascent import Constraints, Settled
 from jaxplace.relax.newton import trial_point
+from jaxplace.relax.scattered import Scattered
 from jaxplace.settings import Method, SolverSettings
 
 
@@ -142,7 +142,7 @@ def test_a_sparse_curvature_gives_the_same_step(seed):
     matrix, gradient, point = shares.T @ shares, rng.normal(size=q), np.abs(rng.normal(size=q))
     box, reach = (np.zeros(q), point + 1.5), np.full(q, 2.0)
     dense = trial_point(matrix, gradient, point, box, reach, 1e-3)
-    iterated = trial_point(sparse.csr_array(matrix), gradient, point, box, reach, 1e-3)
+    iterated = trial_point(Scattered.of(matrix), gradient, point, box, reach, 1e-3)
     assert iterated.promised == pytest.approx(dense.promised, rel=1e-2)
     assert (iterated.point >= 0).all()
     assert (iterated.point >= point - 2.0 - 1e-12).all()
