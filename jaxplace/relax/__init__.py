@@ -1,7 +1,6 @@
 """The relaxation: capacity duals by ascent of a smoothed semi-dual."""
 
 from jaxplace.relax.ascent import AbstractAscent
-from jaxplace.relax.first_order import FirstOrder
 from jaxplace.relax.newton import Newton
 from jaxplace.settings import Method, SolverSettings
 
@@ -12,5 +11,7 @@ MOST_DUALS = 6000  # above, factorising the curvature costs more than first-orde
 def choose(settings: SolverSettings, *, duals: int) -> AbstractAscent:
     """The method that the settings name, for a number of duals."""
     if settings.method is Method.first_order or duals > MOST_DUALS:
+        from jaxplace.relax.first_order import FirstOrder  # optax takes a while to import
+
         return FirstOrder()
     return Newton(curvature_rows=settings.sample_rows)

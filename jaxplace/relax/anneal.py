@@ -26,7 +26,8 @@ FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are ro
 COOLING = 3.0  # from one temperature to the next
 SAMPLE = 8192  # rows of the first sample, at least
 ROWS_PER_REGION = 16  # of the first sample, at least
-GROWTH = 4  # from one sample to the next
+GROWTH = 4  # from one sample to the next,
+LARGEST_SAMPLE = 0.5  # of all rows: a larger one saves little
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED = 31  # regions that each of them chooses from
@@ -270,7 +271,7 @@ def _levels(problem: Problem, seed: int) -> Iterator[Problem]:
     weight = problem.weight
     mass = weight * problem.scale
     size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
-    while size * 4 <= problem.size:
+    while size <= LARGEST_SAMPLE * problem.size:
         index, boost = sample(mass, size, rng)
         yield problem.take(index, weight[index] * boost)
         size *= GROWTH
