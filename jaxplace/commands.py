@@ -61,7 +61,8 @@ def solve(words: list[str], folder: Path | None) -> int:
         extra={"config.yaml": config.as_yaml(whole)},
     )
     if options.json:
-        sys.stdout.write(output.to_json(output.summary(done)))
+        # the file itself: what the process holds by now is another figure
+        sys.stdout.write((target / output.MARKER).read_text(encoding="utf-8"))
     else:
         console.show(done, target)
     good = done.certificate.gap <= settings.gap_target and done.status is not Status.over_budget

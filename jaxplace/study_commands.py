@@ -103,20 +103,20 @@ def explain(words: list[str], folder: Path | None) -> int:
         from jaxplace.studies.saved import read_summary
 
         plan = Path(options.plan)
-        figures = read_summary(plan)
-        hour, policy = figures["hour"], figures["policy"]
+        told = read_summary(plan)
+        hour, policy = told["hour"], told["policy"]
         options.scenario = options.scenario or config.scenario_of(plan)
     started = time.perf_counter()
     with console.Progress() as progress:
         instance = _instance(options, hour, policy, progress)
         placement = _placement(plan, instance, settings, progress)
     found = answer(placement, request=options.request, region=options.region)
+    figures = files.explain_figures(found, placement, time.perf_counter() - started)
     if out:
         extra = {"config.yaml": config.as_yaml(whole)}
-        files.save_explanation(found, placement, out, extra=extra)
+        files.save_explanation(found, placement, figures, out, extra=extra)
     if options.json:
-        spent = time.perf_counter() - started
-        sys.stdout.write(files.to_json(files.explain_figures(found, placement, spent)))
+        sys.stdout.write(files.to_json(figures))
     else:
         tables.show_explanation(found, placement, out)
     return 0 if placement.certificate.gap <= settings.gap_target else 1

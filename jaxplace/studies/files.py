@@ -186,9 +186,14 @@ def explain_figures(found: Explanation, placement: Placement, seconds: float) ->
 
 
 def save_explanation(
-    found: Explanation, placement: Placement, out: Path, *, extra: Mapping[str, str] = {}
+    found: Explanation,
+    placement: Placement,
+    figures: dict[str, Any],
+    out: Path,
+    *,
+    extra: Mapping[str, str] = {},
 ) -> None:
-    """Write explain.json, explain.html and `extra`.
+    """Write explain.json (`figures`), explain.html and `extra`.
 
     Raises:
         InputError: `out` cannot be a run's folder.
@@ -198,7 +203,6 @@ def save_explanation(
     def fill(folder: Path) -> None:
         page = explain_page.render(found, placement)
         (folder / "explain.html").write_text(page, encoding="utf-8")
-        figures = explain_figures(found, placement, runtime.process_age_s())
         (folder / EXPLAIN).write_text(to_json(figures), encoding="utf-8")
         for name, text in extra.items():
             (folder / name).write_text(text, encoding="utf-8")
