@@ -14,11 +14,13 @@ import numpy as np
 
 from jaxplace.kernels import host, xla
 from jaxplace.kernels.host import lists
+from jaxplace.kernels.host.covariance import Covariance
 from jaxplace.kernels.response import Response
 from jaxplace.problem.problem import Duals, Problem, Rows, Tables
 
 
 __all__ = [
+    "Covariance",
     "Response",
     "backend",
     "best_regions",
@@ -77,14 +79,21 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     return _respond(problem.rows, problem.tables, duals, jnp.float32(temperature))
 
 
-def curvature(problem: Problem, duals: Duals, temperature: float) -> jax.Array | np.ndarray:
-    """Minus the Hessian of the smoothed value, [q, q] float64; the host's array on CPUs."""
+def curvature(
+    problem: Problem, duals: Duals, temperature: float, *, dense: bool = True
+) -> jax.Array | np.ndarray | Covariance:
+    """Minus the Hessian of the smoothed value, [q, q] float64; the host's array on CPUs.
+
+    Without `dense`, where many duals make a matrix dear, the host gives what it is the sum of.
+    """
     if problem.lists is not None:
-        return lists.curvature(problem, duals, temperature)
+        found = lists.curvature(problem, duals, temperature)
+        return found.dense() if dense else found
     if _on_host(problem):
-        return host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
-    found = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
-    return np.asarray(found) if jax.default_backend() == "cpu" else found
+        found = host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
+        return found.dense() if dense else found
+    matrix = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
+    return np.asarray(matrix) if jax.default_backend() == "cpu" else matrix
 
 
 def best_regions(

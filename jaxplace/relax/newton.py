@@ -19,11 +19,10 @@ import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
 from jaxplace.kernels import api as kernels
-from jaxplace.kernels.api import Response
+from jaxplace.kernels.api import Covariance, Response
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 from jaxplace.relax.sampling import sample
-from jaxplace.relax.scattered import Scattered
 
 
 SWEEPS = 6  # of the active set; most steps need two to four
@@ -57,7 +56,7 @@ class Direction(NamedTuple):
     gradient: np.ndarray  # [q] that it promises there
 
 
-Matrix: TypeAlias = np.ndarray | Scattered | jax.Array
+Matrix: TypeAlias = np.ndarray | Covariance | jax.Array
 
 
 def trial_point(
@@ -109,7 +108,7 @@ def trial_point(
 
 
 def _solver(matrix: Matrix) -> Callable[..., np.ndarray]:
-    if isinstance(matrix, Scattered):
+    if isinstance(matrix, Covariance):
         return _iterated
     return _solve if isinstance(matrix, np.ndarray) else _solve_there
 
@@ -139,7 +138,7 @@ def _solve(
 
 
 def _iterated(
-    matrix: Scattered, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: Covariance, extra: np.ndarray, right: np.ndarray, free: np.ndarray
 ) -> np.ndarray:
     """The same by conjugate gradients, nearly: what is left is for the next step."""
     stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
@@ -172,13 +171,6 @@ def _solved(
         right, tol=NEARLY, maxiter=ITERATIONS, M=lambda x: x / stiff,
     )  # fmt: skip
     return found
-
-
-def _sparse(matrix: np.ndarray | jax.Array) -> Matrix:
-    """A large matrix on the host without its zeros."""
-    if not isinstance(matrix, np.ndarray) or len(matrix) <= MOST_DENSE:
-        return matrix
-    return Scattered.of(matrix)
 
 
 @dataclass(frozen=True)
@@ -219,7 +211,9 @@ class Newton(AbstractAscent):
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
-            matrix = _sparse(kernels.curvature(sample, of.duals(now.point), temperature))
+            matrix = kernels.curvature(
+                sample, of.duals(now.point), temperature, dense=len(of.limit) <= MOST_DENSE
+            )
             gradient = of.taken(now.response) - of.limit
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)

@@ -8,11 +8,11 @@ import pytest
 from instances import FEATURES, dense_instance, random_instance
 
 from jaxplace.instance import Instance
+from jaxplace.kernels import api as kernels
 from jaxplace.problem import compile_instance
 from jaxplace.relax import choose, newton
-from jaxplace.relax.ascent import Constraints, Settled
+from jaxplace.relax.ascent import Constraints, Settled, respond
 from jaxplace.relax.newton import trial_point
-from jaxplace.relax.scattered import Scattered
 from jaxplace.settings import Method, SolverSettings
 
 
@@ -133,20 +133,22 @@ def test_a_dual_that_ran_away_comes_back():
     assert of.height(again.response, again.point) == pytest.approx(height, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_sparse_curvature_gives_the_same_step(seed):
+@pytest.mark.parametrize("kind", ["no feature", "every feature"])
+def test_a_curvature_that_is_no_matrix_gives_the_same_step(kind):
     """Conjugate gradients and the factorisation promise the same rise, inside the same box."""
-    rng = np.random.default_rng(seed)
-    q = 60
-    shares = rng.random((200, q)) * (rng.random((200, q)) < 0.05)
-    matrix, gradient, point = shares.T @ shares, rng.normal(size=q), np.abs(rng.normal(size=q))
-    box, reach = (np.zeros(q), point + 1.5), np.full(q, 2.0)
+    problem = compile_instance(KINDS[kind]()).problem
+    of, rng = Constraints.of(problem), np.random.default_rng(0)
+    point = rng.random(len(of.limit)) * 0.1 / of.unit
+    matrix, summed = (
+        kernels.curvature(problem, of.duals(point), 0.3, dense=dense) for dense in (True, False)
+    )
+    gradient = of.taken(respond(problem, of, point, 0.3)) - of.limit
+    box, reach = (np.zeros(len(point)), point + 1.5 / of.unit), 2.0 / of.unit
     dense = trial_point(matrix, gradient, point, box, reach, 1e-3)
-    iterated = trial_point(Scattered.of(matrix), gradient, point, box, reach, 1e-3)
+    iterated = trial_point(summed, gradient, point, box, reach, 1e-3)
     assert iterated.promised == pytest.approx(dense.promised, rel=1e-2)
-    assert (iterated.point >= 0).all()
-    assert (iterated.point >= point - 2.0 - 1e-12).all()
-    assert (iterated.point <= point + 1.5 + 1e-12).all()
+    assert (iterated.point >= np.maximum(point - reach, 0) - 1e-12).all()
+    assert (iterated.point <= box[1] + 1e-12).all()
 
 
 @pytest.mark.parametrize(("most", "tolerance"), [(60, 1e-6), (59, 1e-2)])

@@ -1,12 +1,10 @@
 """Minus the Hessian of the smoothed value."""
 
-from functools import reduce as fold
-from operator import iadd
-
 import numpy as np
 from numba import float32, int32, uint64
 
-from jaxplace.kernels.host.loops import CUT, TILE, enter, fast, reduce, soften, tiles_of
+from jaxplace.kernels.host.covariance import Covariance
+from jaxplace.kernels.host.loops import CUT, TILE, enter, fast, longer, reduce, soften, tiles_of
 from jaxplace.kernels.host.rows import arrays, new_desk
 from jaxplace.native import lent, spread
 from jaxplace.problem.menus import Menus
@@ -15,27 +13,25 @@ from jaxplace.problem.problem import Duals, Rows, Tables
 
 def curvature(
     rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature: float
-) -> np.ndarray:
+) -> Covariance:
     """See `xla.curvature`; shares below CUT are left out."""
     r, on, d = arrays(rows, tables, duals)
     m, resources = d.capacity.shape
-    size = m * resources
-    slots = np.full(2, -1)
-    for b, dual in enumerate((duals.moves, duals.carbon)):
-        if dual is not None:
-            slots[b], size = size, size + 1
+    asked = np.array([duals.moves is not None, duals.carbon is not None])
 
-    def part(start: int, stop: int) -> np.ndarray:
-        matrix = np.zeros((size, size))
+    def part(start: int, stop: int) -> tuple[np.ndarray, ...]:
         desk = new_desk(m, resources)
-        _curvature(r, menus, on, d, desk, temperature, start, stop, slots, matrix)
-        return matrix
+        found: tuple[np.ndarray, ...] = _options(
+            r, menus, on, d, desk, temperature, start, stop, asked
+        )
+        return found
 
-    return fold(iadd, spread(part, len(r.weight), chunks=2))
+    size = m * resources + int(asked.sum())
+    return Covariance.of(size, resources, spread(part, len(r.weight), chunks=2))
 
 
 @fast
-def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):
+def _options(r, menus, on, d, desk, temperature, begin, stop, asked):
     r, menus, d, desk = lent((r, menus, d, desk))
     weight, use, unplaced, scale = r.weight, r.use, r.unplaced, r.scale
     energy, egress, state, leave, home = r.energy, r.egress, r.state, r.leave, r.home
@@ -47,11 +43,10 @@ def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
     share, least, tiles = desk.share, desk.least, desk.tile
     temperature = float32(temperature)
-    m, resources = capacity.shape
-    last = -1
-    entry, where, part, mass = (
-        np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m), np.empty(m))  # fmt: skip
-    mean, toll = np.zeros(2), np.zeros((2, m))
+    resources, last, used = capacity.shape[1], -1, 0
+    count, weights = np.zeros(stop - begin, np.int64), np.zeros(stop - begin)
+    where, shares = np.empty(0, np.int32), np.empty(0, np.float32)
+    takes = np.empty((0, resources + asked.sum()), np.float32)
     for i in range(begin, stop):
         if weight[i] == 0:
             continue
@@ -68,45 +63,23 @@ def _curvature(r, menus, on, d, desk, temperature, begin, stop, slots, matrix):
         wide = temperature * scale[i]
         _, total, _, _, _, tiles_used = soften(
             unplaced[i], wide, tiles_of(reach), reduced, least, share, tiles)  # fmt: skip
-        used = 0
+        before, needed = used, used + tiles_used * TILE
+        where, shares = longer(where, needed), longer(shares, needed)
+        takes = longer(takes, needed)
         for n in range(tiles_used):
             at = uint64(tiles[n]) * TILE
             for p in range(at, at + TILE):
                 if share[p] > CUT * total:
-                    entry[used] = first + p
-                    where[used] = region[first + p] * resources
-                    part[used] = share[p] / total
-                    mass[used] = part[used] * factor[first + p]
+                    entry = first + p
+                    where[used], shares[used] = region[entry], share[p] / total
+                    for k in range(resources):
+                        takes[used, k] = use[i, k] * factor[entry]
+                    toll = resources
+                    if asked[0]:
+                        takes[used, toll] = at_home >= 0 and region[entry] != at_home
+                        toll += 1
+                    if asked[1]:
+                        takes[used, toll] = energy[i] * m_carbon[entry]
                     used += 1
-        w = np.float64(weight[i]) / wide
-        for a in range(used):
-            for k in range(resources):
-                left = w * use[i, k] * mass[a]
-                for l in range(resources):
-                    both = left * use[i, l]
-                    matrix[where[a] + k, where[a] + l] += both * factor[entry[a]]
-                    for b in range(used):
-                        matrix[where[a] + k, where[b] + l] -= both * mass[b]
-        if slots[0] < 0 and slots[1] < 0:
-            continue
-        for b in range(2):
-            mean[b] = 0.0
-            for a in range(used):
-                if b == 0:
-                    toll[b, a] = at_home >= 0 and region[entry[a]] != at_home
-                else:
-                    toll[b, a] = energy[i] * m_carbon[entry[a]]
-                mean[b] += part[a] * toll[b, a]
-        for b in range(2):
-            q = slots[b]
-            if q < 0:
-                continue
-            for a in range(used):
-                above = w * part[a] * (toll[b, a] - mean[b])
-                for k in range(resources):
-                    both = above * factor[entry[a]] * use[i, k]
-                    matrix[where[a] + k, q] += both
-                    matrix[q, where[a] + k] += both
-                for c in range(2):
-                    if slots[c] >= 0:
-                        matrix[q, slots[c]] += above * toll[c, a]
+        count[i - begin], weights[i - begin] = used - before, np.float64(weight[i]) / wide
+    return count, weights, where[:used], shares[:used], takes[:used]

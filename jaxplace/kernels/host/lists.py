@@ -5,12 +5,10 @@ laid out row by row, a pass costs n k instead of n m; a pass over all regions sh
 lists still hold.
 """
 
-from functools import reduce
-from operator import iadd
-
 import numpy as np
 from numba import float32, uint64
 
+from jaxplace.kernels.host.covariance import Covariance
 from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, inner
 from jaxplace.kernels.host.rows import FAR, chunks
 from jaxplace.kernels.response import Response
@@ -54,21 +52,20 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     return Response(sums[0], sums[1], sums[2], load.T[:m], budget, doubt)
 
 
-def curvature(problem: Problem, duals: Duals, temperature: float) -> np.ndarray:
+def curvature(problem: Problem, duals: Duals, temperature: float) -> Covariance:
     """See `xla.curvature`; shares below CUT are left out."""
     lists, (m, resources) = problem.lists, problem.limit.shape
     weight, scale = _weights(problem)
     prices, asked = _prices(duals, m)
-    size = m * resources + len(asked)
 
-    def part(start: int, stop: int) -> np.ndarray:
-        matrix = np.zeros((size, size))
-        _curvature(
+    def part(start: int, stop: int) -> tuple[np.ndarray, ...]:
+        found: tuple[np.ndarray, ...] = _options(
             lists.region, lists.cost, lists.use, lists.toll, weight, scale, prices, asked,
-            temperature, start, stop, matrix)  # fmt: skip
-        return matrix
+            temperature, start, stop)  # fmt: skip
+        return found
 
-    return reduce(iadd, spread(part, len(weight), chunks=2))
+    parts = spread(part, len(weight), chunks=2)
+    return Covariance.of(m * resources + len(asked), resources, parts)
 
 
 @inner
@@ -134,38 +131,28 @@ def _respond(
 
 
 @fast
-def _curvature(
-    region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop, matrix
-):
+def _options(region, cost, use, toll, weight, scale, prices, asked, temperature, begin, stop):
     region, cost, use, toll, weight, scale, prices, asked = lent(
         (region, cost, use, toll, weight, scale, prices, asked)
     )
     outside, resources, budgets = prices.shape[1] - 1, prices.shape[0], len(asked)
-    share = np.empty(region.shape[1], np.float32)
-    each = resources + budgets  # constraints that an option takes from
-    where, takes = np.empty(each * len(share), np.int64), np.empty(each * len(share))
+    share, most = np.empty(region.shape[1], np.float32), (stop - begin) * region.shape[1]
+    count, weights = np.zeros(stop - begin, np.int64), np.zeros(stop - begin)
+    where, shares = np.empty(most, np.int32), np.empty(most, np.float32)
+    takes, used = np.empty((most, resources + budgets), np.float32), 0
     for i in range(begin, stop):
         if weight[i] == 0:
             continue
-        wide = float32(temperature) * scale[i]
+        wide, before = float32(temperature) * scale[i], used
         _, total, _, _ = _soften(region, cost, use, toll, prices, asked, wide, i, share)
-        w, used = np.float64(weight[i]) / wide, 0
         for k in range(len(share)):
             if region[i, k] == outside or share[k] <= CUT * total:
                 continue
-            part = np.float64(share[k] / total)
+            where[used], shares[used] = region[i, k], share[k] / total
             for r in range(resources):
-                where[used + r] = np.int64(region[i, k]) * resources + r
-                takes[used + r] = use[i, r, k]
+                takes[used, r] = use[i, r, k]
             for b in range(budgets):
-                where[used + resources + b] = outside * resources + b
-                takes[used + resources + b] = toll[i, b, k]
-            for a in range(used, used + each):
-                for b in range(used, used + each):
-                    matrix[where[a], where[b]] += w * part * takes[a] * takes[b]
-            for a in range(used, used + each):
-                takes[a] *= part
-            used += each
-        for a in range(used):
-            for b in range(used):
-                matrix[where[a], where[b]] -= w * takes[a] * takes[b]
+                takes[used, resources + b] = toll[i, b, k]
+            used += 1
+        count[i - begin], weights[i - begin] = used - before, np.float64(weight[i]) / wide
+    return count, weights, where[:used], shares[:used], takes[:used]

@@ -166,3 +166,13 @@ def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
     if above < CERTAIN * wide:
         out = exp2(above * slope)
     return best, total + out, out, square + out * out, regret + out * above, used
+
+
+@compiled
+def longer(values, size):
+    """The array, or one twice as long at least that begins with it and has room for `size`."""
+    if len(values) >= size:
+        return values
+    more = np.empty((max(size, 2 * len(values)), *values.shape[1:]), values.dtype)
+    more[: len(values)] = values
+    return more

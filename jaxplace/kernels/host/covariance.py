@@ -1,0 +1,165 @@
+"""The curvature as what it is: the covariance of what a row's options take, summed over rows.
+
+    H = sum_i w_i ( sum_a p_ia u_ia u_ia'  -  (sum_a p_ia u_ia) (sum_a p_ia u_ia)' )
+
+with the share p_ia of option a, what it takes u_ia (its region's resources, and budgets), and the
+row's units over its temperature w_i.  As a matrix it has q^2 values and costs the square of the
+options in use a row; times a vector, those options alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import uint64
+
+from jaxplace.kernels.host.loops import fast
+from jaxplace.native import lent, spread
+
+
+PARTS, FEW = 2, 100_000  # parts of a product, and options up to which it is one
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """The options in use of some rows, one after the other.
+
+    Attributes:
+        size: q, of the matrix: resources of all regions, then budgets.
+        resources: R of each region.
+        start: [n + 1] where each row's options begin.
+        weight: [n] float64 units of a row over its temperature.
+        region: [z] int32 of each option.
+        share: [z] float32 of the row's units.
+        takes: [z, R + B] float32 of the region's resources and of the budgets.
+    """
+
+    size: int
+    resources: int
+    start: np.ndarray
+    weight: np.ndarray
+    region: np.ndarray
+    share: np.ndarray
+    takes: np.ndarray
+
+    @classmethod
+    def of(cls, size: int, resources: int, parts: list[tuple[np.ndarray, ...]]) -> "Covariance":
+        """Of parts of the rows: each part's options a row, weights, regions, shares and takes."""
+        used, *rest = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return cls(size, resources, np.concatenate([[0], np.cumsum(used)]), *rest)
+
+    def dense(self) -> np.ndarray:
+        """[q, q] float64."""
+
+        def part(first: int, stop: int) -> np.ndarray:
+            out = np.zeros((self.size, self.size))
+            _fill(*self._options(), self.resources, first, stop, out)
+            return out
+
+        whole, *others = spread(part, len(self.weight), chunks=2)
+        for other in others:
+            whole += other
+        return whole
+
+    def diagonal(self) -> np.ndarray:
+        """[q] float64."""
+        out = np.zeros(self.size)
+        _diagonal(*self._options(), self.resources, out)
+        return out
+
+    def __matmul__(self, vector: np.ndarray) -> np.ndarray:
+        """[q] float64."""
+        vector = np.asarray(vector, np.float64)
+
+        def part(first: int, stop: int) -> np.ndarray:
+            out = np.zeros(self.size)
+            _product(*self._options(), self.resources, first, stop, vector, out)
+            return out
+
+        chunks = PARTS if len(self.region) > FEW else 1
+        total: np.ndarray = np.sum(spread(part, len(self.weight), chunks=chunks), axis=0)
+        return total
+
+    def _options(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return self.start, self.weight, self.region, self.share, self.takes
+
+
+@fast
+def _fill(start, weight, region, share, takes, resources, first, stop, out):
+    start, weight, region, share, takes, out = lent((start, weight, region, share, takes, out))
+    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
+    most = 0
+    for i in range(first, stop):
+        most = max(most, start[i + 1] - start[i])
+    where, means = np.empty(most * each, np.int64), np.empty(most * each)
+    for i in range(first, stop):
+        used = 0
+        for a in range(start[i], start[i + 1]):
+            for r in range(each):
+                inside = r < resources
+                where[used + r] = region[a] * resources + r if inside else outside + r - resources
+                means[used + r] = share[a] * np.float64(takes[a, r])
+            for r in range(each):
+                for s in range(each):
+                    both = weight[i] * means[used + r] * np.float64(takes[a, s])
+                    out[where[used + r], where[used + s]] += both
+            used += each
+        for a in range(used):
+            for b in range(used):
+                out[where[a], where[b]] -= weight[i] * means[a] * means[b]
+
+
+@fast
+def _diagonal(start, weight, region, share, takes, resources, out):
+    start, weight, region, share, takes, out = lent((start, weight, region, share, takes, out))
+    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
+    means = np.empty(each)
+    for i in range(len(weight)):
+        means[:] = 0.0
+        for a in range(start[i], start[i + 1]):
+            for r in range(each):
+                mean = share[a] * np.float64(takes[a, r])
+                square = mean * takes[a, r]
+                if r < resources:
+                    out[region[a] * resources + r] += weight[i] * (square - mean * mean)
+                else:
+                    means[r] += mean
+                    out[outside + r - resources] += weight[i] * square
+        for r in range(resources, each):
+            out[outside + r - resources] -= weight[i] * means[r] * means[r]
+
+
+@fast
+def _product(start, weight, region, share, takes, resources, first, stop, vector, out):
+    start, weight, region, share, takes, vector, out = lent(
+        (start, weight, region, share, takes, vector, out)
+    )
+    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
+    most = 0
+    for i in range(first, stop):
+        most = max(most, start[i + 1] - start[i])
+    paid, one = np.empty(most), takes[:, 0]
+    for i in range(first, stop):
+        begin, end, mean = uint64(start[i]), uint64(start[i + 1]), 0.0
+        if each == 1:
+            for a in range(begin, end):
+                total = one[a] * vector[uint64(region[a])]
+                paid[a - begin] = total
+                mean += share[a] * total
+            for a in range(begin, end):
+                above = weight[i] * share[a] * (paid[a - begin] - mean)
+                out[uint64(region[a])] += above * one[a]
+            continue
+        for a in range(begin, end):
+            total = 0.0
+            for r in range(resources):
+                total += takes[a, r] * vector[region[a] * resources + r]
+            for r in range(resources, each):
+                total += takes[a, r] * vector[outside + r - resources]
+            paid[a - begin] = total
+            mean += share[a] * total
+        for a in range(begin, end):
+            above = weight[i] * share[a] * (paid[a - begin] - mean)
+            for r in range(resources):
+                out[region[a] * resources + r] += above * takes[a, r]
+            for r in range(resources, each):
+                out[outside + r - resources] += above * takes[a, r]
