@@ -88,12 +88,12 @@ def curvature(
     """
     if problem.lists is not None:
         found = lists.curvature(problem, duals, temperature)
-        return found.dense() if dense else found
-    if _on_host(problem):
+    elif _on_host(problem):
         found = host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
-        return found.dense() if dense else found
-    matrix = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
-    return np.asarray(matrix) if jax.default_backend() == "cpu" else matrix
+    else:
+        matrix = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
+        return np.asarray(matrix) if jax.default_backend() == "cpu" else matrix
+    return found.dense() if dense else found
 
 
 def best_regions(

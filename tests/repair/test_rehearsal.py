@@ -18,7 +18,8 @@ from numba.core import event
 class Listener(event.Listener):
     def on_start(self, e):
         name = e.data["dispatcher"].py_func.__module__
-        if name.startswith(("jaxplace.repair", "jaxplace.kernels.host.c")) and "choose" not in name:
+        kernels = ("jaxplace.kernels.host.curvature", "jaxplace.kernels.host.covariance")
+        if name.startswith(("jaxplace.repair", *kernels)):
             print(name, e.data["dispatcher"].py_func.__name__)
     def on_end(self, e):
         pass

@@ -87,6 +87,8 @@ def test_explain_a_saved_plan(fleet, tmp_path, capsys):
     assert any(row["carbon_usd"] > 0 for row in table)
     assert not list(tmp_path.rglob("explain.*"))
     where = f"region={cases.EVIL}3"
+    assert call("explain", where, "plan=plan", "gap_target=0.2", "out=told", "json=true") == 0
+    assert capsys.readouterr().out == (tmp_path / "told" / "explain.json").read_text()
     assert call("explain", where, "plan=plan", "gap_target=0.2", "out=why") == 0
     assert "Who is there" in capsys.readouterr().out
     page = (tmp_path / "why" / "explain.html").read_text()
