@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxplace import evaluate, pipeline
+from jaxplace import pipeline
 from jaxplace.instance import Instance, Terms
 from jaxplace.placement import Checkpoint, Placement
 from jaxplace.settings import Settings
 from jaxplace.studies.settings import AuditSettings, By
 from jaxplace.studies.variants import closed, terms_of
-from jaxplace.studies.warm import load, warm_solve
+from jaxplace.studies.warm import load, warm_solve, without_room
 
 
 AT_ONCE = 2  # closings solved side by side; the answers do not depend on it
@@ -170,15 +170,7 @@ def closing(base: Placement, regions: np.ndarray, settings: Settings) -> dict[st
 def _left_out(plan: Placement) -> np.ndarray:
     """[R] what the unplaced units use that some region allows."""
     instance, flows = plan.instance, plan.assignment
-    out = flows.region < 0
-    per_unit = instance.use
-    if not isinstance(instance.terms, Terms):
-        return np.zeros(per_unit.shape[1])
-    rows = np.unique(flows.row[out])
-    step = max(1, evaluate.BLOCK_PAIRS // max(1, instance.regions))
-    servable = np.zeros(instance.rows, bool)
-    for start in range(0, len(rows), step):
-        some = rows[start : start + step]
-        servable[some] = evaluate.allowed(instance, some).any(1)
-    out &= servable[flows.row]
-    return flows.count[out] @ per_unit[flows.row[out]]
+    if not isinstance(instance.terms, Terms):  # their use differs by region
+        return np.zeros(instance.use.shape[1])
+    out = without_room(plan)
+    return flows.count[out] @ instance.use[flows.row[out]]

@@ -7,6 +7,7 @@ import pytest
 from instances import random_instance
 
 import jaxplace
+from jaxplace import pipeline
 from jaxplace.certify import certify
 from jaxplace.studies import variants, warm
 
@@ -34,6 +35,37 @@ def test_closing(base, free, region, monkeypatch):
     assert found.certificate.gap < 0.02
     assert not (found.assignment.region == region).any()
     assert found.certificate.objective_usd >= base.certificate.lower_bound_usd
+
+
+def solves(instance, previous, monkeypatch):
+    """A warm placement, and how many solves it took."""
+    calls, solve = [], pipeline.solve
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "solve", lambda *a, **k: calls.append(a) or solve(*a, **k))
+        patch.setattr(warm, "HOPELESS", np.inf)
+        found = warm.warm_solve(instance, jaxplace.Settings(gap_target=1e-9), previous)
+    return found, len(calls)
+
+
+def test_no_patience_where_less_than_a_unit_is_missing(monkeypatch):
+    """One unit that has room only in parts leaves a gap below its penalty: that is kept."""
+    cost = np.random.default_rng(0).random((40, 4)) + 10.0
+    use = np.r_[[3.0], np.ones(39)]
+    case = jaxplace.Instance.from_arrays(
+        cost=cost, use=use, capacity=np.full(4, 10.5), unplaced=np.r_[[40.0], np.full(39, 1e3)]
+    )
+    dearer = dataclasses.replace(case, unplaced=case.unplaced + 0.1)
+    found, number = solves(dearer, jaxplace.solve(case), monkeypatch)
+    assert found.certificate.unplaced == warm.without_room(found).sum() == 1
+    assert number == 1
+
+
+def test_patience_where_all_have_room(base, monkeypatch):
+    """A missed gap is worked on; units that no region allows do not count."""
+    found, number = solves(variants.closed(base.instance, np.array([0])), base, monkeypatch)
+    assert found.certificate.unservable > 0
+    assert not warm.without_room(found).any()
+    assert number == 2
 
 
 def test_nothing_to_gain(base):
