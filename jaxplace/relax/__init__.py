@@ -5,7 +5,7 @@ from jaxplace.relax.newton import Newton
 from jaxplace.settings import Method, SolverSettings
 
 
-MOST_DUALS = 6000  # above, factorising the curvature costs more than first-order passes
+MOST_DUALS = 10_000  # above, a matrix of them, where there is one, would take gigabytes
 
 
 def choose(settings: SolverSettings, *, duals: int) -> AbstractAscent:
