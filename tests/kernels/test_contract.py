@@ -87,6 +87,12 @@ def _counted(instance: Instance) -> Instance:
     return replace(instance, count=np.arange(instance.rows) % 5 + 1)
 
 
+def _hardly_used(instance: Instance) -> Instance:
+    """Every other row's use is so small that its temperatures are less than a float32 step."""
+    small = np.where(np.arange(instance.rows) % 2, 1.0, 1e-8)
+    return replace(instance, use=instance.use * small[:, None])
+
+
 def _another_hour(instance: Instance, hour: int) -> Instance:
     """The instance with other costs, budgets in milliseconds, counts and penalties."""
     rng, terms = np.random.default_rng(hour), instance.terms
@@ -111,6 +117,7 @@ KINDS: dict[str, Callable[[int], Instance]] = {
     "carbon_cap": lambda s: random_instance(s, features={"carbon_cap", "hosting"}),
     "two_resources": lambda s: random_instance(s, features={"two_resources", "hosting"}),
     "latency, residency": lambda s: random_instance(s, features={"latency", "residency"}),
+    "next to no use": lambda s: _hardly_used(random_instance(s, features={"moves", "egress"})),
     "dense": lambda s: _counted(dense_instance(s, n=40, m=8)),
     "dense, use by row": lambda s: dense_instance(s, n=40, m=8, pair_use=False),
     "dense, two resources": lambda s: dense_instance(s, n=40, m=8, resources=2),

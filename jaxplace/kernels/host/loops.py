@@ -20,6 +20,7 @@ LOG2E = np.float32(1.4426950408889634)
 LOWEST = np.float32(-50.0)  # shares below 2**-50 of the best's are 0; so squares stay normal
 FLOOR = np.float32(2.0**-50)
 CERTAIN = np.float32(50.0 / 1.4426950408889634)  # the same in temperatures above the best
+ULPS = np.float32(2.0**-21)  # a few float32 steps; a small row's temperatures are less than one
 # (2^f - 1) / f on (-1, 0] in rising powers; error 1e-8 of 2^f
 C0, C1, C2, C3, C4, C5 = (
     np.float32(c)
@@ -134,6 +135,12 @@ def reduce(first, entries, budget, kwh, gb, state_gb, leave, home, fits, use, ra
 
 
 @inner
+def horizon(best, wide):
+    """Above the best, and so far that no share is left from there on."""
+    return best + max(CERTAIN * wide, ULPS * abs(best))
+
+
+@inner
 def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
     """Fill `share` in the tiles that `tile_used` lists, where it is not 0.
 
@@ -145,7 +152,7 @@ def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
         best = min(best, least[tile])
     slope = -LOG2E / wide
     total, square, regret = float32(0), float32(0), float32(0)
-    limit = best + CERTAIN * wide
+    limit = horizon(best, wide)
     used = 0
     for tile in range(tiles):
         if least[tile] >= limit:

@@ -4,11 +4,11 @@ import numpy as np
 from numba import float32, int32, uint64
 
 from jaxplace.kernels.host.loops import (
-    CERTAIN,
     ONE,
     TILE,
     enter,
     fast,
+    horizon,
     inner,
     reduce,
     soften,
@@ -94,7 +94,7 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
                     sums_of[k, p] += taken * share[p]
         if on.toll and at_home >= 0:
             kept = out
-            if stays >= 0 and least[uint64(stays) // TILE] < best + CERTAIN * wide:
+            if stays >= 0 and least[uint64(stays) // TILE] < horizon(best, wide):
                 kept += share[stays]
             moves += np.float64(w) - np.float64(each) * kept
         if on.carbon:
