@@ -30,9 +30,9 @@ GROWTH = 4  # from one sample to the next,
 LARGEST_SAMPLE = 0.5  # of all rows: a larger one saves little
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
-LISTED = 31  # regions that each of them chooses from
+LISTED, SAMPLED = 63, 31  # regions that each of them chooses from, and in a sample
 SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
-NEARER = 8.0  # the same divided, where that lowered the value
+NEARER, LONGER = 8.0, 2  # the same divided, and as many times longer lists, where the value fell
 ROUNDS = 3  # of choosing them anew, while all rows
 AS_EXPECTED, MISSED = 1.5, 5.0  # violate more than they, or the value falls short by so many worths
 MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are fewer
@@ -40,7 +40,7 @@ LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
 USUAL = 0.999  # of all use, what pays no more than usual duals
-MORE = 3  # times the steps, where duals settle last after a change,
+MORE = 2  # times the steps, where duals settle last after a change,
 LESS = 10.0  # and what the value may still rise by there is so many times less
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
@@ -245,6 +245,7 @@ def reanneal(
             worth=worth if hot else worth / LESS,
             report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
             span=np.inf if hot else SPAN,
+            groups=not hot,
         ).point
         moved = point - known
         path.append(Waypoint(temperature, point))
@@ -304,11 +305,12 @@ def _settle(
             report=report,
         )
         return _note(problem, of, state, now), stopped
-    response, span = respond(problem, of, state.point, state.temperature), SPAN
+    response = respond(problem, of, state.point, state.temperature)
+    span, listed = SPAN, LISTED if state.whole else SAMPLED
     height, violation = of.height(response, state.point), of.violation(response, state.point)
     state = _note(problem, of, state, Settled(state.point, response, violation, 0))
     for _ in range(ROUNDS):
-        part = _restless(problem, of, state, response)
+        part = _restless(problem, of, state, response, listed)
         share = of.total / Constraints.of(part).total
         now = ascent.settle(
             part,
@@ -318,12 +320,14 @@ def _settle(
             worth=worth,
             report=report,
             span=span,
+            groups=state.whole,
         )
         del part  # the next one would have no room beside it
         there = respond(problem, of, now.point, state.temperature)
         foreseen, reached = height + now.rise, of.height(there, now.point)
         if reached < height - worth:  # so far off, the rows that take part say too little
-            state, span = replace(state, steps=state.steps + now.steps), span / NEARER
+            state = replace(state, steps=state.steps + now.steps)
+            span, listed = span / NEARER, listed * LONGER
         else:
             response, height = there, reached
             violation, expected = of.violation(response, now.point), now.violation / share
@@ -336,7 +340,9 @@ def _settle(
     return state, stopped
 
 
-def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Response) -> Problem:
+def _restless(
+    problem: Problem, of: Constraints, state: Relaxation, response: Response, listed: int
+) -> Problem:
     """The rows that a hotter temperature leaves in doubt, over what the others leave.
 
     The others have one option that is best by far, and stay there as long as no dual falls far; a
@@ -344,7 +350,7 @@ def _restless(problem: Problem, of: Constraints, state: Relaxation, response: Re
     """
     hot = respond(problem, of, state.point, state.temperature * HOTTER)
     index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
-    part = kernels.shortlist(problem.take(index), of.duals(state.point), k=LISTED)
+    part = kernels.shortlist(problem.take(index), of.duals(state.point), k=listed)
     moved = of.taken(respond(part, of, state.point, state.temperature))
     left = np.maximum(of.limit - (of.taken(response) - moved), 0.0)
     limit = left[: problem.limit.size].reshape(problem.limit.shape)

@@ -119,10 +119,12 @@ class AbstractAscent(abc.ABC):
         worth: float,
         report: Report,
         span: float = np.inf,
+        groups: bool = False,
     ) -> Settled:
         """Climb from `point` until `Constraints.settled`, or no step helps.
 
-        No dual moves by more than `span` temperatures.
+        No dual moves by more than `span` temperatures.  With `groups`, a method may take longer
+        to find what regions that share their rows have to go together.
         """
 
 

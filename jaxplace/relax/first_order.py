@@ -51,6 +51,7 @@ class FirstOrder(AbstractAscent):
         worth: float,
         report: Report,
         span: float = np.inf,
+        groups: bool = False,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)

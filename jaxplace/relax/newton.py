@@ -4,7 +4,9 @@
 
 V is concave and smooth; its gradient is load - limit.  A step maximises the quadratic model,
 damped like Levenberg's, over a box: duals stay >= 0, and each moves at most its own reach, since
-the curvature says little about what lies many temperatures away.
+the curvature says little about what lies many temperatures away.  Regions that share their rows
+with each other, and hardly with others, may have far to go together; before a step, a line search
+follows them.
 """
 
 from collections.abc import Callable
@@ -46,6 +48,10 @@ AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reach
 MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions share a row
 NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
 LONGEST = 1e5  # temperatures, in any step
+TOGETHER = 1e-5  # the damping of a direction in which regions that share rows move as one
+SHARED = 0.3
+DOUBLINGS = 12  # of a step along it, at most
+LITTLE = 0.1  # of the last step's rise: a line search that brings less is not tried next time
 
 
 class Direction(NamedTuple):
@@ -83,9 +89,7 @@ def trial_point(
     """
     diagonal = np.asarray(matrix.diagonal())
     flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
-    # float32 sums leave the matrix indefinite by about their rounding
-    floor = CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
-    extra = damping * (diagonal + 1e-2 * flat) + floor
+    extra = damping * (diagonal + 1e-2 * flat) + _floor(diagonal)
     low, high = np.maximum(box[0] - point, -reach), np.minimum(box[1] - point, reach)
     free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
@@ -105,6 +109,40 @@ def trial_point(
     step = np.clip(step, low, high)
     bend = _times(matrix, step)
     return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
+
+
+def together(
+    matrix: Matrix,
+    gradient: np.ndarray,
+    point: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
+    unit: np.ndarray,
+) -> np.ndarray:
+    """[q] a direction of ascent that follows what has next to no curvature.
+
+    Args:
+        matrix: as `trial_point` has it.
+        gradient: [q] load - limit.
+        point: [q] in the box.
+        box: as `trial_point` has it.
+        unit: [q] one temperature, in each dual's unit.
+
+    Where all rows of some regions have their options among them, raising these regions' duals by
+    the same amount changes next to nothing but the value: the Newton step there is as long as the
+    damping lets it be.  Regions that have hardly a row in doubt, of which it says nothing, follow
+    those that they share it with.
+    """
+    diagonal = np.asarray(matrix.diagonal())
+    free = np.where(gradient > 0, point < box[1], point > box[0])
+    gradient = np.where(diagonal * unit >= SHARED * np.abs(gradient), gradient, 0.0)
+    flat = np.abs(gradient) / (RADIUS * unit)
+    extra = TOGETHER * diagonal + 1e-2 * flat + _floor(diagonal)
+    return _solver(matrix)(matrix, extra, np.where(free, gradient, 0.0), free)
+
+
+def _floor(diagonal: np.ndarray) -> np.ndarray:
+    """[q] what float32 sums may leave the matrix indefinite by."""
+    return CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
 
 
 def _solver(matrix: Matrix) -> Callable[..., np.ndarray]:
@@ -196,6 +234,7 @@ class Newton(AbstractAscent):
         worth: float,
         report: Report,
         span: float = np.inf,
+        groups: bool = False,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
         of = Constraints.of(problem)
@@ -203,8 +242,9 @@ class Newton(AbstractAscent):
         height = of.height(response, point)
         box = of.within(span, point, temperature)
         now = Settled(point, response, of.violation(response, point), 0)
-        reach, damping = RADIUS * temperature / of.unit, 1e-3
-        heights = [height]
+        unit = temperature / of.unit
+        reach, damping = RADIUS * unit, 1e-3
+        heights, turn, every, far = [height], 0, 1, RADIUS
         while now.steps < self.max_steps and not report(now):
             risen = height - heights[0]
             if len(heights) > PATIENCE and risen <= max(NEGLIGIBLE * abs(height), worth * SLOW):
@@ -214,7 +254,15 @@ class Newton(AbstractAscent):
             matrix = kernels.curvature(
                 sample, of.duals(now.point), temperature, dense=len(of.limit) <= MOST_DENSE
             )
-            gradient = of.taken(now.response) - of.limit
+            gradient, carried = of.taken(now.response) - of.limit, 0.0
+            turn += groups
+            if groups and turn % every == 0:
+                direction = together(matrix, gradient, now.point, box, unit)
+                now, carried, far = _carried(
+                    problem, of, now, height, direction, box, temperature, far
+                )
+                gradient = of.taken(now.response) - of.limit
+                height += carried
             near = now.violation <= tolerance
             enough = max(SETTLED * float(now.response.regret), worth)
             for _ in range(TRIES):
@@ -231,7 +279,7 @@ class Newton(AbstractAscent):
                     damping = damping * 4
                 elif rise > 0.75 * promised:
                     damping = max(damping / 4, 1e-9)
-                step, unit = there - now.point, temperature / of.unit
+                step = there - now.point
                 after = of.taken(response) - of.limit
                 size = np.abs(after) + np.abs(gradient) + SMALL * of.total * of.unit
                 surprise = np.abs(after - trial.gradient) / size
@@ -243,6 +291,8 @@ class Newton(AbstractAscent):
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
             reach = _adapt(reach, step, surprise, unit=unit, trusted=rise > 0.75 * promised)
+            if groups and turn % every == 0:  # ever more seldom, where it does not pay
+                turn, every = 0, 1 if carried > LITTLE * rise else 2 * every
             height += rise
             violation = of.violation(response, there)
             now = Settled(there, response, violation, now.steps + 1, now.rise + rise)
@@ -267,6 +317,37 @@ class Newton(AbstractAscent):
             drawn, boost = sample(mass, rows, np.random.default_rng(len(index)))
             index = index[drawn]
         return problem.take(index, weight[index] * boost)
+
+
+def _carried(
+    problem: Problem,
+    of: Constraints,
+    now: Settled,
+    height: float,
+    direction: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
+    temperature: float,
+    far: float,
+) -> tuple[Settled, float, float]:
+    """Where doubled steps along a direction bring the value no further, and what it rose by.
+
+    The first step takes the dual that goes furthest `far` temperatures; last comes what the first
+    one should be next time.
+    """
+    start, rise, length = now, 0.0, float(np.abs(direction * of.unit).max()) / temperature
+    if length <= 0 or (of.taken(now.response) - of.limit) @ direction <= 0:
+        return now, rise, far
+    for _ in range(DOUBLINGS):
+        ahead = np.clip(start.point + min(far / length, 1.0) * direction, *box)
+        ahead = ahead.astype(np.float32).astype(np.float64)
+        response = respond(problem, of, ahead, temperature)
+        more = of.height(response, ahead) - height
+        if more <= rise:
+            break
+        rise, far = more, 2 * far
+        violation = of.violation(response, ahead)
+        now = Settled(ahead, response, violation, start.steps, start.rise + rise)
+    return now, rise, max(far / 4, RADIUS)
 
 
 def _farther(trial: Direction, point: np.ndarray, reach: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from laws import with_rows
 
 from jaxplace.instance import DenseTerms, Instance
 from jaxplace.pipeline import solve
+from jaxplace.relax import anneal
 from jaxplace.settings import Method, Settings, SolverSettings
 
 
@@ -122,6 +123,16 @@ def test_rows_beyond_the_first_sample():
     found = solve(instance, Settings(gap_target=1e-3)).certificate
     assert found.feasible
     assert found.gap <= 1e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_that_say_too_little_grow(seed, monkeypatch):
+    """Rows that know one region each foresee rises that the whole does not see."""
+    monkeypatch.setattr(anneal, "FEW_ROWS", 100)
+    monkeypatch.setattr(anneal, "LISTED", 1)
+    monkeypatch.setattr(anneal, "SAMPLED", 1)
+    found = solve(random_instance(seed, n=3000), Settings(gap_target=1e-4)).certificate
+    assert found.gap <= 1e-4
 
 
 def test_no_rows():

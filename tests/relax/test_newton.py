@@ -28,7 +28,9 @@ KINDS: dict[str, Callable[[], Instance]] = {
 METHODS = [Method.newton, Method.first_order]
 
 
-def climb(instance: Instance, method: Method, temperature: float) -> tuple[Settled, list[float]]:
+def climb(
+    instance: Instance, method: Method, temperature: float, *, groups: bool = False
+) -> tuple[Settled, list[float]]:
     """Where the ascent from duals of 0 ends, and the values that it passed."""
     problem = compile_instance(instance).problem
     of = Constraints.of(problem)
@@ -40,16 +42,19 @@ def climb(instance: Instance, method: Method, temperature: float) -> tuple[Settl
 
     ascent = choose(SolverSettings(method=method), duals=problem.limit.size)
     start = np.zeros(len(of.limit))
-    found = ascent.settle(problem, start, temperature, tolerance=1e-3, worth=0.0, report=note)
+    found = ascent.settle(
+        problem, start, temperature, tolerance=1e-3, worth=0.0, report=note, groups=groups
+    )
     return found, values
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.05])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_value_rises_from_step_to_step(method, kind, temperature):
+@pytest.mark.parametrize("groups", [False, True])
+def test_the_value_rises_from_step_to_step(groups, method, kind, temperature):
     """The smoothed semi-dual is concave, and no step is taken that lowers it."""
-    _, values = climb(KINDS[kind](), method, temperature)
+    _, values = climb(KINDS[kind](), method, temperature, groups=groups)
     assert len(values) >= 2
     assert (np.diff(values) >= -1e-6 * np.abs(values).max()).all()
     assert values[-1] > values[0]
@@ -57,9 +62,10 @@ def test_the_value_rises_from_step_to_step(method, kind, temperature):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", METHODS)
-def test_it_settles_at_a_maximum(method, kind):
+@pytest.mark.parametrize("groups", [False, True])
+def test_it_settles_at_a_maximum(groups, method, kind):
     """Duals >= 0, no overload left, and nothing idle that has a price."""
-    found, _ = climb(KINDS[kind](), method, 0.3)
+    found, _ = climb(KINDS[kind](), method, 0.3, groups=groups)
     problem = compile_instance(KINDS[kind]()).problem
     of = Constraints.of(problem)
     assert np.isfinite(found.point).all()
@@ -112,6 +118,36 @@ def test_no_dual_moves_by_more_than_its_span(method, begin):
     )
     assert (np.abs(found.point - start) <= span * temperature / of.unit + 1e-4).all()
     assert (np.abs(found.point - start) > 1e-3).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regions_that_share_their_rows_rise_together(seed):
+    """Sixty near regions, a tenth too small in all; the next ones cost hundreds of temperatures."""
+    rng, rows, near = np.random.default_rng(seed), 3000, 60
+    use, capacity = rng.lognormal(0, 1, rows), np.r_[rng.lognormal(0, 1.5, near), np.full(4, 1e9)]
+    capacity[:near] *= 0.9 * use.sum() / capacity[:near].sum()
+    cost = np.hstack([1 + 3e-3 * rng.random((rows, near)), rng.uniform(1.5, 3.0, (rows, 4))])
+    instance = Instance.from_arrays(cost=cost, use=use, capacity=capacity, unplaced=100.0)
+    problem = compile_instance(instance).problem
+    of = Constraints.of(problem)
+    ascent = choose(SolverSettings(), duals=problem.limit.size)
+    alone, grouped = (
+        ascent.settle(
+            problem,
+            np.zeros(len(of.limit)),
+            1e-3,
+            tolerance=1e-3,
+            worth=0.0,
+            report=lambda _: False,
+            groups=groups,
+        )
+        for groups in (False, True)
+    )
+    assert max(alone.violation, grouped.violation) <= 1e-3
+    assert (grouped.point[:near] > 100 * 1e-3).sum() > near / 2
+    height = of.height(alone.response, alone.point)
+    assert of.height(grouped.response, grouped.point) == pytest.approx(height, rel=1e-6)
+    assert grouped.steps < 0.8 * alone.steps
 
 
 def test_a_dual_that_ran_away_comes_back():
