@@ -30,6 +30,7 @@ from jaxplace.relax.sampling import sample
 SWEEPS = 6  # of the active set; most steps need two to four
 TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of a dual's curvature and the largest, their geometric mean
+FLAT = 1e-2  # of the curvature at which a reach is the step: a damping where there is hardly any
 STIFF = 1e-2  # a damping, as a share of the diagonal, that keeps the active set from cycling
 DOUBTFUL = 1e-4  # rows more certain than this have no curvature worth a sweep
 FEW_ROWS = 2048  # whose curvature is taken whatever it costs,
@@ -49,7 +50,7 @@ MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions 
 NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
 LONGEST = 1e5  # temperatures, in any step
 TOGETHER = 1e-5  # the damping of a direction in which regions that share rows move as one
-SHARED = 0.3
+SHARED = 0.3  # of a region's gradient: what a temperature's step must change for it to have a say
 DOUBLINGS = 12  # of a step along it, at most
 LITTLE = 0.1  # of the last step's rise: a line search that brings less is not tried next time
 
@@ -89,7 +90,7 @@ def trial_point(
     """
     diagonal = np.asarray(matrix.diagonal())
     flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
-    extra = damping * (diagonal + 1e-2 * flat) + _floor(diagonal)
+    extra = damping * (diagonal + FLAT * flat) + _floor(diagonal)
     low, high = np.maximum(box[0] - point, -reach), np.minimum(box[1] - point, reach)
     free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
@@ -136,7 +137,7 @@ def together(
     free = np.where(gradient > 0, point < box[1], point > box[0])
     gradient = np.where(diagonal * unit >= SHARED * np.abs(gradient), gradient, 0.0)
     flat = np.abs(gradient) / (RADIUS * unit)
-    extra = TOGETHER * diagonal + 1e-2 * flat + _floor(diagonal)
+    extra = TOGETHER * diagonal + FLAT * flat + _floor(diagonal)
     return _solver(matrix)(matrix, extra, np.where(free, gradient, 0.0), free)
 
 
