@@ -101,7 +101,10 @@ class FirstOrder(AbstractAscent):
             target = target.astype(np.float32).astype(np.float64)
             promised = float(slope @ ((target - now.point) * stretch))
             response = respond(problem, of, target, temperature)
-            rise = of.height(response, target) - height
+            # a concave value rises by its slope at the end at least, which rows' float32 values
+            # may not show
+            least = float((of.taken(response) - of.limit) @ (target - now.point))
+            rise = max(of.height(response, target) - height, least)
             if promised > 0 and rise >= ARMIJO * promised:
                 violation = of.violation(response, target)
                 return Settled(target, response, violation, now.steps + 1, now.rise + rise)

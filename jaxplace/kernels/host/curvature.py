@@ -41,7 +41,7 @@ def _options(r, menus, on, d, desk, temperature, begin, stop, asked):
     factor, fit, least_fit = menus.factor, menus.fit, menus.least_fit
     capacity, transfer = d.capacity, d.transfer
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
-    share, least, tiles = desk.share, desk.least, desk.tile
+    share, least, run = desk.share, desk.least, desk.run
     temperature = float32(temperature)
     resources, last, used = capacity.shape[1], -1, 0
     count, weights = np.zeros(stop - begin, np.int64), np.zeros(stop - begin)
@@ -61,14 +61,13 @@ def _options(r, menus, on, d, desk, temperature, begin, stop, asked):
             state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
             paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
-        _, total, _, _, _, tiles_used = soften(
-            unplaced[i], wide, tiles_of(reach), reduced, least, share, tiles)  # fmt: skip
-        before, needed = used, used + tiles_used * TILE
+        _, total, _, _, _, runs = soften(
+            unplaced[i], wide, tiles_of(reach), reduced, least, share, run)  # fmt: skip
+        before, needed = used, used + tiles_of(reach) * TILE
         where, shares = longer(where, needed), longer(shares, needed)
         takes = longer(takes, needed)
-        for n in range(tiles_used):
-            at = uint64(tiles[n]) * TILE
-            for p in range(at, at + TILE):
+        for n in range(runs):
+            for p in range(uint64(run[n, 0]), uint64(run[n, 1])):
                 if share[p] > CUT * total:
                     entry = first + p
                     where[used], shares[used] = region[entry], share[p] / total

@@ -141,11 +141,11 @@ def horizon(best, wide):
 
 
 @inner
-def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
-    """Fill `share` in the tiles that `tile_used` lists, where it is not 0.
+def soften(unplaced, wide, tiles, reduced, least, share, run):
+    """Fill `share` in the runs of tiles where it is not 0, from `run[., 0]` up to `run[., 1]`.
 
     Returns the best, the sum of shares, the share left out, the sum of squares, the regret and
-    the number of tiles.
+    the number of runs.
     """
     best = unplaced
     for tile in range(tiles):
@@ -153,14 +153,18 @@ def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
     slope = -LOG2E / wide
     total, square, regret = float32(0), float32(0), float32(0)
     limit = horizon(best, wide)
-    used = 0
-    for tile in range(tiles):
+    runs, tile = uint64(0), uint64(0)
+    while tile < tiles:
         if least[tile] >= limit:
+            tile += uint64(1)
             continue
-        tile_used[used] = tile
-        used += 1
-        at = tile * TILE
-        for p in range(at, at + TILE):
+        start = tile * TILE
+        while tile < tiles and least[tile] < limit:
+            tile += uint64(1)
+        stop = tile * TILE
+        run[runs, 0], run[runs, 1] = start, stop
+        runs += uint64(1)
+        for p in range(start, stop):
             above = reduced[p] - best
             z = above * slope
             z = z if z > LOWEST else LOWEST
@@ -172,7 +176,7 @@ def soften(unplaced, wide, tiles, reduced, least, share, tile_used):
     above, out = unplaced - best, float32(0)
     if above < CERTAIN * wide:
         out = exp2(above * slope)
-    return best, total + out, out, square + out * out, regret + out * above, used
+    return best, total + out, out, square + out * out, regret + out * above, runs
 
 
 @compiled

@@ -53,7 +53,7 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
     factor, fit, least_fit = menus.factor, menus.fit, menus.least_fit
     capacity, transfer = d.capacity, d.transfer
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
-    share, sums_of, least, tiles = desk.share, desk.load, desk.least, desk.tile
+    share, sums_of, least, run = desk.share, desk.load, desk.least, desk.run
     temperature = float32(temperature)
     resources = load.shape[1]
     menu, held, last = 0, 0, -1
@@ -79,8 +79,8 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
             state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
             paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
         wide = temperature * scale[i]
-        best, total, out, square, regret, used = soften(
-            unplaced[i], wide, tiles_of(reach), reduced, least, share, tiles)  # fmt: skip
+        best, total, out, square, regret, runs = soften(
+            unplaced[i], wide, tiles_of(reach), reduced, least, share, run)  # fmt: skip
         doubt[i] = ONE - square / (total * total)
         value += np.float64(w) * (best - (wide * np.log(total) if total > ONE else float32(0)))
         exact += np.float64(w) * best
@@ -88,9 +88,8 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
         regrets += np.float64(each) * regret
         for k in range(resources):
             taken = each * use[i, k]
-            for n in range(used):
-                at = uint64(tiles[n]) * TILE
-                for p in range(at, at + TILE):
+            for n in range(runs):
+                for p in range(uint64(run[n, 0]), uint64(run[n, 1])):
                     sums_of[k, p] += taken * share[p]
         if on.toll and at_home >= 0:
             kept = out
@@ -99,9 +98,8 @@ def _respond(r, menus, on, d, desk, temperature, begin, stop, sums, load, doubt)
             moves += np.float64(w) - np.float64(each) * kept
         if on.carbon:
             kg = float32(0)
-            for n in range(used):
-                at = uint64(tiles[n]) * TILE
-                for p in range(at, at + TILE):
+            for n in range(runs):
+                for p in range(uint64(run[n, 0]), uint64(run[n, 1])):
                     kg += share[p] * m_carbon[first + p]
             kilograms += np.float64(each) * energy[i] * kg
     if last >= 0:

@@ -60,10 +60,10 @@ class Desk(NamedTuple):
     energy: np.ndarray  # [m] with the carbon budget's dual
     state: np.ndarray  # [m]
     reduced: np.ndarray  # [m] FAR where the row may not go, up to the end of its last tile
-    share: np.ndarray  # [m] in the tiles that `tile` lists
+    share: np.ndarray  # [m] in the runs that `run` lists
     load: np.ndarray  # [R, m]
     least: np.ndarray  # [tiles] of `reduced`
-    tile: np.ndarray  # [tiles] int32
+    run: np.ndarray  # [tiles, 2] int32 first entry and the one after the last
 
 
 def chunks(rows: int) -> int:
@@ -83,7 +83,7 @@ def new_desk(m: int, resources: int) -> Desk:
     paid, load = each.astype(np.float32)
     energy, state, reduced, share = one
     return Desk(paid, energy, state, reduced, share, load,
-        np.zeros(tiles, np.float32), np.zeros(tiles, np.int32))  # fmt: skip
+        np.zeros(tiles, np.float32), np.zeros((tiles, 2), np.int32))  # fmt: skip
 
 
 def arrays(rows: Rows, tables: Tables, duals: Duals) -> tuple[HostRows, On, Prices]:
