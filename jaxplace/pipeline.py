@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import jax
 import numpy as np
-import scipy.linalg  # noqa: F401  loads the BLAS that JAX factorises with, to be limited below
+import scipy.linalg  # noqa: F401  loads the BLAS that is limited below
 from threadpoolctl import threadpool_limits
 
 from jaxplace import budgets, runtime
@@ -72,11 +71,8 @@ def solve(
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """64-bit where asked for, and one thread for BLAS.
-
-    Its threads spin: on a busy machine they make a small factorisation 50 times slower.
-    """
-    with jax.enable_x64(True), threadpool_limits(limits=1, user_api="blas"):
+    """One thread for BLAS: more of them spin, which makes a small factorisation 50 times slower."""
+    with threadpool_limits(limits=1, user_api="blas"):
         yield
 
 
@@ -295,11 +291,10 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     nothing = Constraints.of(problem).duals(begin(problem).point)
     _, reduced = kernels.best_regions(problem, nothing, k=1)
     allowed = np.isfinite(np.asarray(reduced)[:, 0])
-    weight = jax.device_put(np.where(allowed, np.asarray(problem.rows.weight), np.float32(0)))
+    weight = np.where(allowed, np.asarray(problem.rows.weight), np.float32(0))
     row = compiled.order[~allowed[: problem.size]]
     penalty = float(instance.count[row] @ instance.unplaced[row])
-    problem = replace(problem, rows=problem.rows._replace(weight=weight))
-    return replace(compiled, problem=problem), penalty
+    return replace(compiled, problem=problem.weighted(weight)), penalty
 
 
 def warm(compiled: Compiled, source: Placement | Start, seed: int) -> Relaxation:

@@ -6,7 +6,9 @@ folder from the environment once.
 
 import atexit
 import contextlib
+import functools
 import hashlib
+import importlib.util
 import os
 import resource
 import subprocess
@@ -14,9 +16,15 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxplace.errors import InputError
 from jaxplace.settings import Device
+
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
 
 
 SHOWN = ("jaxplace", "jax", "jaxlib", "numba", "numpy", "pandas", "pyarrow", "hydra-core")
@@ -107,14 +115,18 @@ _compiled_s = 0.0
 
 
 def compile_seconds() -> float:
-    """Seconds that this process has spent compiling kernels, since the first call."""
+    """Seconds that this process has spent compiling JAX's programs, as far as they are counted."""
+    return _compiled_s
+
+
+def count_compilations() -> None:
+    """From now on; loads JAX."""
     global _listening
     if not _listening:
-        from jax import monitoring  # heavy, and `prepare` has to come first
+        from jax import monitoring
 
         monitoring.register_event_duration_secs_listener(_on_event)
         _listening = True
-    return _compiled_s
 
 
 _listening = False
@@ -126,13 +138,52 @@ def _on_event(event: str, duration_secs: float, **_: object) -> None:
         _compiled_s += duration_secs
 
 
+def platform() -> str:
+    """The platform that JAX computes on: "cpu", "gpu" or another's name.
+
+    JAX takes a while to load, so it is asked only where it may find more than the CPU.
+
+    Raises:
+        InputError: the environment names a platform that JAX does not find.
+    """
+    if "jax" not in sys.modules and not _beyond_cpu():
+        return "cpu"
+    import jax
+
+    try:
+        return jax.default_backend()
+    except RuntimeError as error:
+        raise InputError(_no_gpu(Device.auto, str(error).splitlines()[0])) from error
+
+
+def _beyond_cpu() -> bool:
+    """Whether JAX may find an accelerator: one is named, or a plugin for one is installed."""
+    named = os.environ.get("JAX_PLATFORMS", "")
+    return named != "cpu" if named else _plugins()
+
+
+@functools.cache
+def _plugins() -> bool:
+    found = any(importlib.util.find_spec(name) for name in ("jax_plugins", "libtpu"))
+    return found or bool(metadata.entry_points(group="jax_plugins"))
+
+
+def to_device(values: "np.ndarray") -> "jax.Array":
+    """The array where JAX computes."""
+    import jax
+
+    return jax.device_put(values)
+
+
 def device_name(device: Device = Device.auto) -> str:
     """Name of the device that JAX computes on, such as "cpu" or "gpu (NVIDIA H100)".
 
     Raises:
         InputError: `device` is gpu and JAX finds none.
     """
-    import jax  # heavy, and `prepare` has to come first
+    if device is not Device.gpu and platform() == "cpu":
+        return "cpu"
+    import jax
 
     try:
         found = jax.devices()[0]

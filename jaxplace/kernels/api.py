@@ -5,19 +5,23 @@ GPUs, `xla` for dense instances and everywhere else.
 """
 
 from dataclasses import replace
-from functools import partial
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxplace.kernels import host, xla
+from jaxplace import runtime
+from jaxplace.kernels import host
 from jaxplace.kernels.host import lists
 from jaxplace.kernels.host.covariance import Covariance
 from jaxplace.kernels.response import Response
-from jaxplace.problem.problem import Duals, Problem, Rows, Tables
+from jaxplace.problem.problem import Duals, Problem
 
+
+if TYPE_CHECKING:
+    import jax
+
+    from jaxplace.kernels.device import Matrix
 
 __all__ = [
     "Covariance",
@@ -33,41 +37,19 @@ __all__ = [
 
 def backend() -> str:
     """The implementation in use and the platform that it runs on."""
-    platform = jax.default_backend()
+    platform = runtime.platform()
     return f"{({'cpu': 'compiled loops', 'gpu': 'pallas'}).get(platform, 'xla')} on {platform}"
 
 
 def _on_host(problem: Problem) -> bool:
-    return problem.book is not None and jax.default_backend() == "cpu"
+    return problem.book is not None and runtime.platform() == "cpu"
 
 
 def _device() -> ModuleType:
-    """The implementation for arrays on the device."""
-    if jax.default_backend() != "gpu":
-        return xla
-    from jaxplace.kernels import pallas  # Pallas takes a while to import
+    """The kernels where JAX computes; it is loaded only now."""
+    from jaxplace.kernels import device
 
-    return pallas
-
-
-@jax.jit
-def _respond(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) -> Response:
-    return _device().respond(rows, tables, duals, temperature)
-
-
-@jax.jit
-def _curvature(rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array) -> jax.Array:
-    return _device().curvature(rows, tables, duals, temperature)
-
-
-@partial(jax.jit, static_argnames="k")
-def _best_regions(
-    rows: Rows, tables: Tables, duals: Duals, *, k: int
-) -> tuple[jax.Array, jax.Array]:
-    return _device().best_regions(rows, tables, duals, k=k)
-
-
-_reduced_costs = jax.jit(xla.reduced_costs)
+    return device
 
 
 def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
@@ -76,12 +58,13 @@ def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
         return lists.respond(problem, duals, temperature)
     if _on_host(problem):
         return host.respond(problem.rows, problem.tables, problem.book.menus, duals, temperature)
-    return _respond(problem.rows, problem.tables, duals, jnp.float32(temperature))
+    found: Response = _device().respond(problem, duals, temperature)
+    return found
 
 
 def curvature(
     problem: Problem, duals: Duals, temperature: float, *, dense: bool = True
-) -> jax.Array | np.ndarray | Covariance:
+) -> "np.ndarray | Covariance | Matrix":
     """Minus the Hessian of the smoothed value, [q, q] float64; the host's array on CPUs.
 
     Without `dense`, where many duals make a matrix dear, the host gives what it is the sum of.
@@ -91,18 +74,19 @@ def curvature(
     elif _on_host(problem):
         found = host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
     else:
-        matrix = _curvature(problem.rows, problem.tables, duals, jnp.float32(temperature))
-        return np.asarray(matrix) if jax.default_backend() == "cpu" else matrix
+        matrix: np.ndarray | Matrix = _device().curvature(problem, duals, temperature)
+        return matrix
     return found.dense() if dense else found
 
 
 def best_regions(
     problem: Problem, duals: Duals, *, k: int
-) -> tuple[jax.Array | np.ndarray, jax.Array | np.ndarray]:
+) -> "tuple[np.ndarray, np.ndarray] | tuple[jax.Array, jax.Array]":
     """The k regions of least reduced cost of each row, and those costs, in rising order."""
     if _on_host(problem):
         return host.best_regions(problem.rows, problem.tables, problem.book.menus, duals, k=k)
-    return _best_regions(problem.rows, problem.tables, duals, k=k)
+    found: tuple[jax.Array, jax.Array] = _device().best_regions(problem, duals, k=k)
+    return found
 
 
 def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
@@ -117,6 +101,7 @@ def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
     return replace(problem, lists=lists)
 
 
-def reduced_costs(problem: Problem, duals: Duals) -> jax.Array:
+def reduced_costs(problem: Problem, duals: Duals) -> "jax.Array":
     """All reduced costs [N, m] float32 of a problem of few rows; inf where not allowed."""
-    return _reduced_costs(problem.rows, problem.tables, duals)
+    found: jax.Array = _device().reduced_costs(problem, duals)
+    return found

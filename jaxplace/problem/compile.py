@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-import jax
 import numpy as np
 
+from jaxplace import runtime
 from jaxplace.instance import DenseTerms, Instance, Terms
 from jaxplace.native import stable_order
 from jaxplace.problem.menus import MenuBook
@@ -67,7 +67,10 @@ def compile_instance(instance: Instance) -> Compiled:
         ),
         scaling=scaling,
     )
-    if not isinstance(instance.terms, DenseTerms):
+    dense = isinstance(instance.terms, DenseTerms)
+    if dense or runtime.platform() != "cpu":  # the host's own loops need no JAX
+        problem = problem.on_device()
+    if not dense:
         problem = replace(problem, book=MenuBook(problem.rows, problem.tables, problem.size))
     return Compiled(problem, order, pairs)
 
@@ -202,21 +205,21 @@ WIDE = {"cost", "allowed", "factor"}  # row fields with a second axis of regions
 
 def _row_field(
     values: np.ndarray | None, order: np.ndarray, name: str, regions: int
-) -> jax.Array | None:
+) -> np.ndarray | None:
     if values is None:
         return None
     values = _narrow(values)[order]
     if name in WIDE:
         values = pad(values, regions, axis=1)
-    return jax.device_put(pad(values, row_bucket(len(values)), fill=1 if name == "scale" else 0))
+    return pad(values, row_bucket(len(values)), fill=1 if name == "scale" else 0)
 
 
-def _table(values: np.ndarray | None, name: str, regions: int) -> jax.Array | None:
+def _table(values: np.ndarray | None, name: str, regions: int) -> np.ndarray | None:
     if values is None:
         return None
     values = _narrow(values)
     padded = pad(values, regions, axis=1, fill=NEVER if name == "reach" else 0)
-    return jax.device_put(pad(padded, bucket(len(padded))))
+    return pad(padded, bucket(len(padded)))
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

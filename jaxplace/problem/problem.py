@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 
+from jaxplace import runtime
 from jaxplace.shapes import sample_bucket
 
 
 if TYPE_CHECKING:
     from jaxplace.problem.menus import MenuBook
+
+Array = Any  # the host's (NumPy), or the device's (JAX): whoever computes has it
 
 
 class Rows(NamedTuple):
@@ -25,37 +27,37 @@ class Rows(NamedTuple):
     Fields that an instance has no need of are None, and the kernels leave their terms out.
     """
 
-    weight: jax.Array  # [N] f32 units of the row; 0: padding
-    use: jax.Array  # [N, R] f32, scaled
-    unplaced: jax.Array  # [N] f32, scaled
-    scale: jax.Array  # [N] f32 > 0, what the temperature is multiplied by
-    energy: jax.Array | None  # [N] f32
-    egress: jax.Array | None  # [N] f32
-    state: jax.Array | None  # [N] f32
-    leave: jax.Array | None  # [N] f32, cost of a move beside its state
-    home: jax.Array | None  # [N] i32, current region or -1
-    workload: jax.Array | None  # [N] i32 row of the workload tables
-    origin_zone: jax.Array | None  # [N] i32 row of `transfer`
-    home_zone: jax.Array | None  # [N] i32 row of `transfer`
-    place: jax.Array | None  # [N] i32 row of `reach`: (origin, workload)
-    budget: jax.Array | None  # [N] i32 rank of the latency budget
-    residency: jax.Array | None  # [N] i32 row of `legal`
-    fit: jax.Array | None  # [N, R] i32 rank of the use
-    cost: jax.Array | None  # [N, m] f32, dense instances only
-    allowed: jax.Array | None  # [N, m] bool, dense instances only
-    factor: jax.Array | None  # [N, m, R] f32, dense instances whose use depends on the region
+    weight: Array  # [N] f32 units of the row; 0: padding
+    use: Array  # [N, R] f32, scaled
+    unplaced: Array  # [N] f32, scaled
+    scale: Array  # [N] f32 > 0, what the temperature is multiplied by
+    energy: Array | None  # [N] f32
+    egress: Array | None  # [N] f32
+    state: Array | None  # [N] f32
+    leave: Array | None  # [N] f32, cost of a move beside its state
+    home: Array | None  # [N] i32, current region or -1
+    workload: Array | None  # [N] i32 row of the workload tables
+    origin_zone: Array | None  # [N] i32 row of `transfer`
+    home_zone: Array | None  # [N] i32 row of `transfer`
+    place: Array | None  # [N] i32 row of `reach`: (origin, workload)
+    budget: Array | None  # [N] i32 rank of the latency budget
+    residency: Array | None  # [N] i32 row of `legal`
+    fit: Array | None  # [N, R] i32 rank of the use
+    cost: Array | None  # [N, m] f32, dense instances only
+    allowed: Array | None  # [N, m] bool, dense instances only
+    factor: Array | None  # [N, m, R] f32, dense instances whose use depends on the region
 
 
 class Tables(NamedTuple):
     """What the rows of a class share; m regions after padding, k workloads."""
 
-    energy: jax.Array | None  # [k, m] f32, cost per energy
-    carbon: jax.Array | None  # [k, m] f32, kg per energy; only with a carbon cap
-    use_factor: jax.Array | None  # [k, m] f32; None: 1 everywhere
-    transfer: jax.Array | None  # [z, m] f32
-    reach: jax.Array | None  # [o*k, m] i32 rank of RTT + service; hosted or not is folded in
-    legal: jax.Array | None  # [l, m] bool
-    fit: jax.Array | None  # [k, m, R] i32 rank of the largest use that fits
+    energy: Array | None  # [k, m] f32, cost per energy
+    carbon: Array | None  # [k, m] f32, kg per energy; only with a carbon cap
+    use_factor: Array | None  # [k, m] f32; None: 1 everywhere
+    transfer: Array | None  # [z, m] f32
+    reach: Array | None  # [o*k, m] i32 rank of RTT + service; hosted or not is folded in
+    legal: Array | None  # [l, m] bool
+    fit: Array | None  # [k, m, R] i32 rank of the largest use that fits
 
 
 class Lists(NamedTuple):
@@ -143,16 +145,27 @@ class Problem:
         weights = np.zeros(len(padded), np.float32)
         weights[: len(index)] = self.weight[index] if weight is None else weight
         lists = None if self.lists is None else Lists(*(field[padded] for field in self.lists))
-        if jax.default_backend() == "cpu":  # XLA would compile a gather for every size
-            rows = jax.tree.map(
-                lambda field: np.take(np.asarray(field), padded, axis=0, mode="clip"), self.rows
-            )
+        if runtime.platform() == "cpu":  # XLA would compile a gather for every size
+            rows = Rows(*(None if f is None else _gather(f, padded) for f in self.rows))
         else:
-            rows = _gather(self.rows, padded)
-        rows = rows._replace(weight=jax.device_put(weights))
-        return replace(self, rows=rows, size=len(index), lists=lists)
+            there = runtime.to_device(padded)
+            rows = Rows(*(None if f is None else f[there] for f in self.rows))
+        return replace(self, rows=rows, size=len(index), lists=lists).weighted(weights)
+
+    def on_device(self) -> "Problem":
+        """The problem with its arrays where JAX computes."""
+        rows, tables = (
+            [None if field is None else runtime.to_device(field) for field in fields]
+            for fields in (self.rows, self.tables)
+        )
+        return replace(self, rows=Rows(*rows), tables=Tables(*tables))
+
+    def weighted(self, weight: np.ndarray) -> "Problem":
+        """The problem with other weights [N] f32 of its rows."""
+        host = isinstance(self.rows.weight, np.ndarray)
+        there = weight if host else runtime.to_device(weight)
+        return replace(self, rows=self.rows._replace(weight=there))
 
 
-@jax.jit
-def _gather(rows: Rows, index: jax.Array) -> Rows:
-    return jax.tree.map(lambda field: field[index], rows)
+def _gather(field: Array, index: np.ndarray) -> np.ndarray:
+    return np.take(np.asarray(field), index, axis=0, mode="clip")

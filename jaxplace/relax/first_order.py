@@ -54,6 +54,19 @@ class FirstOrder(AbstractAscent):
         groups: bool = False,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
+        with jax.enable_x64(True):
+            return self._settle(problem, point, temperature, tolerance, worth, report, span)
+
+    def _settle(
+        self,
+        problem: Problem,
+        point: np.ndarray,
+        temperature: float,
+        tolerance: float,
+        worth: float,
+        report: Report,
+        span: float,
+    ) -> Settled:
         of = Constraints.of(problem)
         response = respond(problem, of, point, temperature)
         now = Settled(point, response, of.violation(response, point), 0)

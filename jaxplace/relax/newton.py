@@ -11,11 +11,8 @@ follows them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
@@ -25,6 +22,10 @@ from jaxplace.kernels.api import Covariance, Response
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 from jaxplace.relax.sampling import sample
+
+
+if TYPE_CHECKING:
+    from jaxplace.kernels.device import Matrix
 
 
 SWEEPS = 6  # of the active set; most steps need two to four
@@ -63,11 +64,8 @@ class Direction(NamedTuple):
     gradient: np.ndarray  # [q] that it promises there
 
 
-Matrix: TypeAlias = np.ndarray | Covariance | jax.Array
-
-
 def trial_point(
-    matrix: Matrix,
+    matrix: "np.ndarray | Covariance | Matrix",
     gradient: np.ndarray,
     point: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
@@ -88,7 +86,7 @@ def trial_point(
     The duals of one region's resources pull in nearly the same direction, so a dual that hits
     its bound changes what the others should do: clipping the unconstrained step does not do.
     """
-    diagonal = np.asarray(matrix.diagonal())
+    diagonal = matrix.diagonal()
     flat = np.abs(gradient) / np.maximum(reach, 1e-300)  # curvature at which `reach` is the step
     extra = damping * (diagonal + FLAT * flat) + _floor(diagonal)
     low, high = np.maximum(box[0] - point, -reach), np.minimum(box[1] - point, reach)
@@ -97,9 +95,9 @@ def trial_point(
     solve = _solver(matrix)
     for _ in range(SWEEPS):
         held = np.where(free, 0.0, step)
-        right = gradient - _times(matrix, held) if held.any() else gradient
+        right = gradient - matrix @ held if held.any() else gradient
         step = held + solve(matrix, extra, np.where(free, right, 0.0), free)
-        slope = gradient - _times(matrix, step) - extra * step
+        slope = gradient - matrix @ step - extra * step
         held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
         held_high = np.where(free, step >= high, (step >= high) & (slope > 0))
         now_free = ~(held_low | held_high)
@@ -108,12 +106,12 @@ def trial_point(
             break
         free = now_free
     step = np.clip(step, low, high)
-    bend = _times(matrix, step)
+    bend = matrix @ step
     return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
 
 
 def together(
-    matrix: Matrix,
+    matrix: "np.ndarray | Covariance | Matrix",
     gradient: np.ndarray,
     point: np.ndarray,
     box: tuple[np.ndarray, np.ndarray],
@@ -133,7 +131,7 @@ def together(
     damping lets it be.  Regions that have hardly a row in doubt, of which it says nothing, follow
     those that they share it with.
     """
-    diagonal = np.asarray(matrix.diagonal())
+    diagonal = matrix.diagonal()
     free = np.where(gradient > 0, point < box[1], point > box[0])
     gradient = np.where(diagonal * unit >= SHARED * np.abs(gradient), gradient, 0.0)
     flat = np.abs(gradient) / (RADIUS * unit)
@@ -146,14 +144,10 @@ def _floor(diagonal: np.ndarray) -> np.ndarray:
     return CURVATURE_NOISE * np.sqrt(np.maximum(diagonal, 0.0) * diagonal.max()) + 1e-18
 
 
-def _solver(matrix: Matrix) -> Callable[..., np.ndarray]:
+def _solver(matrix: "np.ndarray | Covariance | Matrix") -> Callable[..., np.ndarray]:
     if isinstance(matrix, Covariance):
         return _iterated
     return _solve if isinstance(matrix, np.ndarray) else _solve_there
-
-
-def _times(matrix: Matrix, vector: np.ndarray) -> np.ndarray:
-    return np.asarray(matrix @ vector)
 
 
 def _solve(
@@ -189,27 +183,12 @@ def _iterated(
 
 
 def _solve_there(
-    matrix: jax.Array, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: "Matrix", extra: np.ndarray, right: np.ndarray, free: np.ndarray
 ) -> np.ndarray:
     """The same on the matrix's device: factorised, or by conjugate gradients if it is large."""
-    return np.asarray(_solved(matrix, extra, right, free, exactly=len(right) <= MOST_DENSE))
-
-
-@partial(jax.jit, static_argnames="exactly")
-def _solved(
-    matrix: jax.Array, extra: jax.Array, right: jax.Array, free: jax.Array, *, exactly: bool
-) -> jax.Array:
-    stiff = jnp.maximum(matrix.diagonal() + extra, 1e-300)
-    if exactly:
-        part = jnp.where(jnp.outer(free, free), matrix, 0.0)
-        part = part.at[jnp.diag_indices_from(part)].set(jnp.where(free, stiff, 1.0))
-        found = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(part), right)
-        return jnp.where(jnp.isfinite(found).all(), found, 0.0)
-    found, _ = jax.scipy.sparse.linalg.cg(
-        lambda x: jnp.where(free, matrix @ x + extra * x, 0.0),
-        right, tol=NEARLY, maxiter=ITERATIONS, M=lambda x: x / stiff,
-    )  # fmt: skip
-    return found
+    if len(right) <= MOST_DENSE:
+        return matrix.solve(extra, right, free)
+    return matrix.solve(extra, right, free, iterations=ITERATIONS, left=NEARLY)
 
 
 @dataclass(frozen=True)
