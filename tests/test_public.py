@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 import jaxplace
+from jaxplace import runtime
 
 
 def run(code):
@@ -19,6 +20,21 @@ def test_import_is_light():
     """Importing jaxplace loads none of its heavy dependencies."""
     heavy = "{'jax', 'pandas', 'numpy', 'hydra', 'rich', 'pyarrow'}"
     assert run(f"import sys, jaxplace; print({heavy} & set(sys.modules))") == "set()"
+
+
+SOLVE = """
+import sys
+import jaxplace
+demo = jaxplace.load_scenario(jaxplace.demo_folder()).at()
+placement = jaxplace.solve(demo, jaxplace.Settings(time_limit_s=5.0))
+print(placement.certificate.feasible, sorted({'jax', 'optax'} & set(sys.modules)))
+"""
+
+
+@pytest.mark.skipif(runtime.platform() != "cpu", reason="JAX computes on this machine's GPU")
+def test_a_solve_on_cpus_does_not_load_jax():
+    """It takes as long to load as the demo does to solve."""
+    assert run(SOLVE) == "True []"
 
 
 def test_every_public_name_is_there():

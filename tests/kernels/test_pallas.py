@@ -74,7 +74,8 @@ def test_tiles_and_parts_add_up(temperature):
 def test_the_running_minimum_may_fall_late():
     """The cheapest region is the last: every sum so far is rescaled, and nothing is lost."""
     problem, duals = case()
-    price = problem.tables.energy.at[:, problem.regions - 1].add(-50.0)
+    price = problem.tables.energy.copy()
+    price[:, problem.regions - 1] -= 50.0
     tables = problem.tables._replace(energy=price)
     problem = replace(problem, tables=tables)
     found = call(pallas.respond, problem, duals, jnp.float32(0.1))

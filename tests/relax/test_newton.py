@@ -9,6 +9,7 @@ from instances import FEATURES, dense_instance, random_instance
 
 from jaxplace.instance import Instance
 from jaxplace.kernels import api as kernels
+from jaxplace.kernels.device import Matrix
 from jaxplace.problem import compile_instance
 from jaxplace.relax import choose, newton
 from jaxplace.relax.ascent import Constraints, Settled, respond
@@ -206,7 +207,7 @@ def test_a_curvature_on_the_device_gives_the_same_step(most, tolerance, monkeypa
     matrix, gradient, point = shares.T @ shares, rng.normal(size=q), np.abs(rng.normal(size=q))
     box, reach = (np.zeros(q), point + 1.5), np.full(q, 2.0)
     host = trial_point(matrix, gradient, point, box, reach, 1e-3)
-    there = trial_point(jnp.asarray(matrix), gradient, point, box, reach, 1e-3)
+    there = trial_point(Matrix(jnp.asarray(matrix)), gradient, point, box, reach, 1e-3)
     assert there.promised == pytest.approx(host.promised, rel=tolerance)
     assert (there.point >= np.maximum(point - 2.0, 0.0) - 1e-12).all()
     assert (there.point <= point + 1.5 + 1e-12).all()
