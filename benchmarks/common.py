@@ -136,7 +136,7 @@ class Solver:
         return summary
 
 
-def judged(scenario: Path, out: Path) -> dict[str, Any]:
+def judged(scenario: Path, out: Path, *, hour: str | None = None) -> dict[str, Any]:
     """What the independent check says of a run's files; a note where the check is not there.
 
     `$JAXPLACE_JUDGE` names the program; empty: leave it out.
@@ -146,8 +146,9 @@ def judged(scenario: Path, out: Path) -> dict[str, Any]:
     if not judge or not Path(judge).is_file():
         return {"ok": None, "note": "not checked: no independent check at hand"}
     start = time.perf_counter()
+    when = ["--hour", hour] if hour else []
     done = subprocess.run(
-        [sys.executable, judge, str(scenario), str(out), "--json"],
+        [sys.executable, judge, str(scenario), str(out), "--json", *when],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     try:

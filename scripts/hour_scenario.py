@@ -13,8 +13,8 @@ from pathlib import Path
 from jaxplace.replan.state import State
 
 
-def main(state: str, scenario: str, hour: str, out: str) -> None:
-    """Write the folder."""
+def write(state: str, scenario: str, hour: str, out: str) -> Path:
+    """Write the folder; where the hour's plan is."""
     target = Path(out)
     target.mkdir(parents=True)
     for table in Path(scenario).resolve().iterdir():
@@ -24,8 +24,8 @@ def main(state: str, scenario: str, hour: str, out: str) -> None:
         before = opened.head.before(hour)
         if before is not None:
             shutil.copy(opened.whole(before) / "placement.parquet", target / "current.parquet")
-        print(opened.path(hour))
+        return opened.path(hour)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(write(*sys.argv[1:]))
