@@ -18,6 +18,7 @@ from jaxplace.native import lent, spread
 
 
 PARTS, FEW = 2, 100_000  # parts of a product, and options up to which it is one
+WIDE = 0.3  # of all options: rows with more in use are multiplied whole
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,18 @@ class Covariance:
 
     def dense(self) -> np.ndarray:
         """[q, q] float64."""
+        each = self.takes.shape[1]
+        rows = max(len(self.weight), 1)
+        wide = len(self.region) * each > WIDE * rows * self.size
+        work = _by_products if wide else _by_pairs
 
         def part(first: int, stop: int) -> np.ndarray:
-            out = np.zeros((self.size, self.size))
-            _fill(*self._options(), self.resources, first, stop, out)
-            return out
+            return work(self, first, stop)
 
-        whole, *others = spread(part, len(self.weight), chunks=2)
+        whole, *others = spread(part, len(self.weight), chunks=PARTS)
         for other in others:
             whole += other
-        return whole
+        return whole + whole.T
 
     def diagonal(self) -> np.ndarray:
         """[q] float64."""
@@ -88,9 +91,25 @@ class Covariance:
         return self.start, self.weight, self.region, self.share, self.takes
 
 
+def _by_pairs(of: Covariance, first: int, stop: int) -> np.ndarray:
+    """What becomes the matrix of some rows with its transpose added; from pairs of options."""
+    out = np.zeros((of.size, of.size))
+    _fill(*of._options(), of.resources, first, stop, out, np.empty((0, 0)))
+    return out
+
+
+def _by_products(of: Covariance, first: int, stop: int) -> np.ndarray:
+    """The same: a row's means laid out over all options, BLAS multiplies."""
+    out, means = np.zeros((of.size, of.size)), np.zeros((stop - first, of.size))
+    _fill(*of._options(), of.resources, first, stop, out, means)
+    return out - 0.5 * (means.T @ means)
+
+
 @fast
-def _fill(start, weight, region, share, takes, resources, first, stop, out):
-    start, weight, region, share, takes, out = lent((start, weight, region, share, takes, out))
+def _fill(start, weight, region, share, takes, resources, first, stop, out, spread_out):
+    start, weight, region, share, takes, out, spread_out = lent(
+        (start, weight, region, share, takes, out, spread_out)
+    )
     each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
     most = 0
     for i in range(first, stop):
@@ -106,11 +125,18 @@ def _fill(start, weight, region, share, takes, resources, first, stop, out):
             for r in range(each):
                 for s in range(each):
                     both = weight[i] * means[used + r] * np.float64(takes[a, s])
-                    out[where[used + r], where[used + s]] += both
+                    out[where[used + r], where[used + s]] += 0.5 * both
             used += each
-        for a in range(used):
-            for b in range(used):
-                out[where[a], where[b]] -= weight[i] * means[a] * means[b]
+        if len(spread_out):
+            root = np.sqrt(weight[i])
+            for a in range(used):
+                spread_out[i - first, where[a]] += root * means[a]
+        else:
+            for a in range(used):
+                mean = weight[i] * means[a]
+                out[where[a], where[a]] -= 0.5 * mean * means[a]
+                for b in range(a):
+                    out[where[a], where[b]] -= mean * means[b]
 
 
 @fast
