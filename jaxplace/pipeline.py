@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.linalg  # noqa: F401  loads the BLAS that is limited below
 from threadpoolctl import threadpool_limits
 
 from jaxplace import budgets, runtime

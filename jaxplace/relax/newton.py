@@ -11,14 +11,14 @@ follows them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import scipy.linalg
-from scipy.sparse.linalg import LinearOperator, cg
 
 from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Covariance, Response
+from jaxplace.native import compiled
 from jaxplace.problem import Problem
 from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, respond
 from jaxplace.relax.sampling import sample
@@ -163,17 +163,35 @@ def _solve(
     part = matrix[np.ix_(index, index)]
     part[np.arange(len(index)), np.arange(len(index))] += extra[index]
     try:
-        factor = scipy.linalg.cho_factor(part, overwrite_a=True, check_finite=False)
-    except scipy.linalg.LinAlgError:
+        factor = np.linalg.cholesky(part)
+    except np.linalg.LinAlgError:
         return found
-    found[index] = scipy.linalg.cho_solve(factor, right[index], check_finite=False)
+    solved = right[index]
+    _substitute(factor, solved)
+    found[index] = solved
     return found
+
+
+@partial(compiled, fast=True)
+def _substitute(lower, right):  # type: ignore[no-untyped-def]
+    """Make `right` [k] the x of L L' x = right: SciPy takes longer to load than small solves do."""
+    for i in range(len(right)):
+        left = right[i]
+        for j in range(i):
+            left -= lower[i, j] * right[j]
+        right[i] = left / lower[i, i]
+    for i in range(len(right) - 1, -1, -1):
+        right[i] /= lower[i, i]
+        for j in range(i):
+            right[j] -= lower[i, j] * right[i]
 
 
 def _iterated(
     matrix: Covariance, extra: np.ndarray, right: np.ndarray, free: np.ndarray
 ) -> np.ndarray:
     """The same by conjugate gradients, nearly: what is left is for the next step."""
+    from scipy.sparse.linalg import LinearOperator, cg  # takes a while to import
+
     stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
     size = (len(right), len(right))
     whole = LinearOperator(size, matvec=lambda x: np.where(free, matrix @ x + extra * x, 0.0))

@@ -42,6 +42,9 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
     options = units.shape[1]
     m, resources = free.shape
     start, bids = _by_region(region, m)
+    only = np.empty(len(units), np.int64)  # option that has all of a row's units, or -1
+    for i in range(len(units)):
+        only[i] = _only(units[i])
     queue, length = line_of(waiting)
     first = 0
     visits = np.zeros(m, np.int64)
@@ -63,7 +66,8 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
                 value += use[i, o, r] * prices[j, r]
             if not fits or value <= 0:
                 continue
-            for k in range(options):
+            some = only[i]
+            for k in range(0 if some < 0 else some, options if some < 0 else some + 1):
                 if k == o or not units[i, k] or size == most:
                     continue
                 own, a = guide[i, k], region[i, k]
@@ -83,6 +87,7 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
                 continue
             units[i, k] -= np.int64(t)
             units[i, o] += np.int64(t)
+            only[i] = _only(units[i])
             for r in range(resources):
                 free[j, r] -= t * use[i, o, r]
                 free[a, r] += t * use[i, k, r]
@@ -94,6 +99,18 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
             if _idle(free[j], prices[j]) <= worth:
                 break
         level[j] = min(level[j], lowest) * LESS
+
+
+@compiled
+def _only(units):  # type: ignore[no-untyped-def]
+    """The option that has all units of a row, or -1."""
+    found = -1
+    for k in range(len(units)):
+        if units[k]:
+            if found >= 0:
+                return -1
+            found = k
+    return found
 
 
 @compiled
