@@ -14,10 +14,8 @@ from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
     asked,
-    entries_of,
     heap_of,
     line_of,
-    move,
     overload,
     pop,
     wait,
@@ -25,6 +23,7 @@ from jaxplace.repair.core import (
 
 
 VISITS = 400  # of a region
+SPARE = 16  # entries that a region's block has room for, beside twice those it begins with
 PATIENCE = 5  # visits after which price rises grow, so that ties cannot go on for ever
 
 
@@ -56,9 +55,9 @@ def clear_overloads(core: Core, prices: np.ndarray, *, rise: float) -> None:
 def _auction(region, guide, use, units, free, prices, least, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
     region, guide, use, units, free, prices = lent((region, guide, use, units, free, prices))
-    lists = entries_of(region, units, len(free))
-    head, after, _ = lists
     options = units.shape[1]
+    pool, begin, count, room, listed = _blocks(region, units, len(free))
+    end = len(pool) // 2
     m, resources = free.shape
     queue, length = line_of(waiting)
     first = 0
@@ -71,17 +70,20 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
         visits[j] += 1
         if visits[j] > VISITS:
             continue
-        size, e = 0, head[j]
-        while e >= 0:
-            size, e = size + 1, after[e]
+        size = count[j]
         entry, choice = np.empty(size, np.int64), np.empty(size, np.int64)
         minds, share, key = np.empty(size), np.empty(size), np.empty(size)
         overload(free[j], tolerance[j], todo)
         for r in range(resources):
             missing[r] = todo[r] if todo[r] > 0 else np.inf
-        size, e = 0, head[j]
-        while e >= 0:
+        size, kept = 0, begin[j]
+        for at in range(begin[j], begin[j] + count[j]):
+            e = pool[at]
             i, k = e // options, e % options
+            if not units[i, k]:  # they went since the last visit
+                listed[e] = False
+                continue
+            pool[kept], kept = e, kept + 1
             own, best, best_o = asked(i, k, region, guide, use, prices), np.inf, -1
             weight, part = 0.0, 0.0
             for r in range(resources):
@@ -99,7 +101,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 minds[size], share[size] = best - own, part
                 key[size] = (best - own) / weight
                 size += 1
-            e = after[e]
+        count[j] = kept - begin[j]
         level = 0.0
         heap = np.arange(size)
         heap_of(key, heap)
@@ -118,7 +120,14 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             t = np.int64(min(np.float64(units[i, k]), needed))
             level = max(level, minds[n] / share[n])
             target = region[i, o]
-            move(i, k, o, t, j, target, units, lists)
+            units[i, k] -= t
+            units[i, o] += t
+            if not listed[i * options + o]:
+                if count[target] == room[target]:
+                    pool, end = _moved(target, pool, begin, count, room, end)
+                pool[begin[target] + count[target]] = i * options + o
+                count[target] += 1
+                listed[i * options + o] = True
             for r in range(resources):
                 todo[r] -= t * use[i, k, r]
                 free[j, r] += t * use[i, k, r]
@@ -132,6 +141,44 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 prices[j, r] += level / missing[r] + least[r] * growth
             if free[j, r] < -tolerance[j, r]:
                 length = wait(j, queue, waiting, first, length)
+
+
+@compiled
+def _blocks(region, units, m):  # type: ignore[no-untyped-def]
+    """The entries (row, option) with units, a block for each region, and room for as many more.
+
+    In a row, not linked: reading one does not wait for the one before.
+    """
+    rows, options = units.shape
+    count, listed = np.zeros(m, np.int64), np.zeros(rows * options, np.bool_)
+    for i in range(rows):
+        for k in range(options):
+            count[region[i, k]] += units[i, k] > 0
+    room, begin = 2 * count + SPARE, np.zeros(m, np.int64)
+    begin[1:] = np.cumsum(room)[:-1]
+    pool = np.empty(2 * room.sum(), np.int64)
+    count[:] = 0
+    for i in range(rows):
+        for k in range(options):
+            if units[i, k]:
+                j, e = region[i, k], i * options + k
+                pool[begin[j] + count[j]] = e
+                count[j] += 1
+                listed[e] = True
+    return pool, begin, count, room, listed
+
+
+@compiled
+def _moved(j, pool, begin, count, room, end):  # type: ignore[no-untyped-def]
+    """A full block moves to the end of the pool, with twice the room; the pool and its new end."""
+    size = 2 * room[j]
+    if end + size > len(pool):
+        larger = np.empty(2 * (end + size), np.int64)
+        larger[:end] = pool[:end]
+        pool = larger
+    pool[end : end + count[j]] = pool[begin[j] : begin[j] + count[j]]
+    begin[j], room[j] = end, size
+    return pool, end + size
 
 
 @compiled
