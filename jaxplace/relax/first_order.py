@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +17,27 @@ from jaxplace.relax.ascent import AbstractAscent, Constraints, Report, Settled, 
 SHORTER = 12  # halvings of a step before the memory is dropped, and then before giving up
 ARMIJO = 1e-4  # share of the promised rise that a step must bring
 PATIENCE = 25  # steps in which the value must rise by more than
-NEGLIGIBLE = 1e-6  # of itself
+NEGLIGIBLE = 1e-7  # of itself, or
+SLOW = 0.05  # of what is worth a step
+FAINT = float(np.finfo(np.float32).eps)  # of the value: rises below are rounding
 
 
 @functools.cache
 def _lbfgs(memory: int) -> tuple[Callable, Callable]:
-    """Optax's initialiser and compiled update, one for each size of memory."""
+    """Optax's initialiser and compiled update in float64, one pair for each size of memory."""
     method = optax.scale_by_lbfgs(memory)
-    return method.init, jax.jit(method.update)
+    update = jax.jit(method.update)
+
+    def start(point: np.ndarray) -> Any:
+        with jax.enable_x64(True):
+            return method.init(jnp.asarray(point))
+
+    def step(slope: np.ndarray, state: Any, point: np.ndarray) -> tuple[np.ndarray, Any]:
+        with jax.enable_x64(True):
+            found, state = update(jnp.asarray(slope), state, jnp.asarray(point))
+            return np.asarray(found), state
+
+    return start, step
 
 
 @dataclass(frozen=True)
@@ -54,41 +68,29 @@ class FirstOrder(AbstractAscent):
         groups: bool = False,
     ) -> Settled:
         """See `AbstractAscent.settle`."""
-        with jax.enable_x64(True):
-            return self._settle(problem, point, temperature, tolerance, worth, report, span)
-
-    def _settle(
-        self,
-        problem: Problem,
-        point: np.ndarray,
-        temperature: float,
-        tolerance: float,
-        worth: float,
-        report: Report,
-        span: float,
-    ) -> Settled:
         of = Constraints.of(problem)
         response = respond(problem, of, point, temperature)
         now = Settled(point, response, of.violation(response, point), 0)
         bend = np.maximum(of.taken(response), 0.1 * np.maximum(of.limit, 0)) * of.unit
         stretch = np.sqrt(np.maximum(bend, 1e-6 * of.total) / temperature)
         start, update = _lbfgs(self.memory)
-        memory = start(jnp.asarray(point * stretch))
+        memory = start(point * stretch)
         box = of.within(span, point, temperature)
         search = functools.partial(self._search, problem, of, temperature, stretch, box)
         heights = [of.height(now.response, now.point)]
         while now.steps < self.max_steps and not report(now):
-            stuck = heights[-1] - heights[0] <= NEGLIGIBLE * abs(heights[-1])
+            least = max(NEGLIGIBLE * abs(heights[-1]), SLOW * worth)
+            stuck = heights[-1] - heights[0] <= least
             if of.settled(now.response, now.point, tolerance, worth):
                 break
             if stuck and len(heights) > PATIENCE:
                 break
             slope = (of.taken(now.response) - of.limit) / stretch
             slope = np.where((now.point > 0) | (slope > 0), slope, 0.0)
-            step, memory = update(jnp.asarray(-slope), memory, jnp.asarray(now.point * stretch))
-            found = search(now, -np.asarray(step), slope)
+            step, memory = update(-slope, memory, now.point * stretch)
+            found = search(now, -step, slope)
             if found is None:  # the memory misleads: once more along the slope itself
-                memory = start(jnp.asarray(now.point * stretch))
+                memory = start(now.point * stretch)
                 found = search(now, slope, slope)
             if found is None:
                 break
@@ -114,10 +116,11 @@ class FirstOrder(AbstractAscent):
             target = target.astype(np.float32).astype(np.float64)
             promised = float(slope @ ((target - now.point) * stretch))
             response = respond(problem, of, target, temperature)
-            # a concave value rises by its slope at the end at least, which rows' float32 values
-            # may not show
-            least = float((of.taken(response) - of.limit) @ (target - now.point))
-            rise = max(of.height(response, target) - height, least)
+            # a concave value rises by its slope at the end at least; where rows' float32 values
+            # would not show what is promised, nothing else tells
+            rise = float((of.taken(response) - of.limit) @ (target - now.point))
+            if promised > FAINT * abs(height):
+                rise = max(of.height(response, target) - height, rise)
             if promised > 0 and rise >= ARMIJO * promised:
                 violation = of.violation(response, target)
                 return Settled(target, response, violation, now.steps + 1, now.rise + rise)
