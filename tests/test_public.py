@@ -33,7 +33,7 @@ print(placement.certificate.feasible, sorted({'jax', 'optax'} & set(sys.modules)
 
 @pytest.mark.skipif(runtime.platform() != "cpu", reason="JAX computes on this machine's GPU")
 def test_a_solve_on_cpus_does_not_load_jax():
-    """It takes as long to load as the demo does to solve."""
+    """The host's loops need none of it, and it takes long to load."""
     assert run(SOLVE) == "True []"
 
 

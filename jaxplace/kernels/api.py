@@ -5,7 +5,6 @@ GPUs, `xla` for dense instances and everywhere else.
 """
 
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,21 +44,15 @@ def _on_host(problem: Problem) -> bool:
     return problem.book is not None and runtime.platform() == "cpu"
 
 
-def _device() -> ModuleType:
-    """The kernels where JAX computes; it is loaded only now."""
-    from jaxplace.kernels import device
-
-    return device
-
-
 def respond(problem: Problem, duals: Duals, temperature: float) -> Response:
     """Smoothed value, exact value, regret and loads of all rows at given duals."""
     if problem.lists is not None:
         return lists.respond(problem, duals, temperature)
     if _on_host(problem):
         return host.respond(problem.rows, problem.tables, problem.book.menus, duals, temperature)
-    found: Response = _device().respond(problem, duals, temperature)
-    return found
+    from jaxplace.kernels import device  # loads JAX
+
+    return device.respond(problem, duals, temperature)
 
 
 def curvature(
@@ -74,8 +67,9 @@ def curvature(
     elif _on_host(problem):
         found = host.curvature(problem.rows, problem.tables, problem.book.menus, duals, temperature)
     else:
-        matrix: np.ndarray | Matrix = _device().curvature(problem, duals, temperature)
-        return matrix
+        from jaxplace.kernels import device  # loads JAX
+
+        return device.curvature(problem, duals, temperature)
     return found.dense() if dense else found
 
 
@@ -85,8 +79,9 @@ def best_regions(
     """The k regions of least reduced cost of each row, and those costs, in rising order."""
     if _on_host(problem):
         return host.best_regions(problem.rows, problem.tables, problem.book.menus, duals, k=k)
-    found: tuple[jax.Array, jax.Array] = _device().best_regions(problem, duals, k=k)
-    return found
+    from jaxplace.kernels import device  # loads JAX
+
+    return device.best_regions(problem, duals, k=k)
 
 
 def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
@@ -103,5 +98,6 @@ def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
 
 def reduced_costs(problem: Problem, duals: Duals) -> "jax.Array":
     """All reduced costs [N, m] float32 of a problem of few rows; inf where not allowed."""
-    found: jax.Array = _device().reduced_costs(problem, duals)
-    return found
+    from jaxplace.kernels import device  # loads JAX
+
+    return device.reduced_costs(problem, duals)

@@ -174,7 +174,7 @@ def _solve(
 
 @partial(compiled, fast=True)
 def _substitute(lower, right):  # type: ignore[no-untyped-def]
-    """Make `right` [k] the x of L L' x = right: SciPy takes longer to load than small solves do."""
+    """Make `right` [k] the x of L L' x = right; loading SciPy for it would slow every start."""
     for i in range(len(right)):
         left = right[i]
         for j in range(i):

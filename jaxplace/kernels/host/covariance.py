@@ -53,11 +53,12 @@ class Covariance:
         """[q, q] float64."""
         each = self.takes.shape[1]
         rows = max(len(self.weight), 1)
-        wide = len(self.region) * each > WIDE * rows * self.size
-        work = _by_products if wide else _by_pairs
+        wide = int(len(self.region) * each > WIDE * rows * self.size)
 
-        def part(first: int, stop: int) -> np.ndarray:
-            return work(self, first, stop)
+        def part(first: int, stop: int) -> np.ndarray:  # with its transpose, that of some rows
+            out, means = np.zeros((self.size,) * 2), np.zeros((wide * (stop - first), self.size))
+            _fill(*self._options(), self.resources, first, stop, out, means)
+            return out - 0.5 * (means.T @ means) if wide else out
 
         whole, *others = spread(part, len(self.weight), chunks=PARTS)
         for other in others:
@@ -91,24 +92,11 @@ class Covariance:
         return self.start, self.weight, self.region, self.share, self.takes
 
 
-def _by_pairs(of: Covariance, first: int, stop: int) -> np.ndarray:
-    """What becomes the matrix of some rows with its transpose added; from pairs of options."""
-    out = np.zeros((of.size, of.size))
-    _fill(*of._options(), of.resources, first, stop, out, np.empty((0, 0)))
-    return out
-
-
-def _by_products(of: Covariance, first: int, stop: int) -> np.ndarray:
-    """The same: a row's means laid out over all options, BLAS multiplies."""
-    out, means = np.zeros((of.size, of.size)), np.zeros((stop - first, of.size))
-    _fill(*of._options(), of.resources, first, stop, out, means)
-    return out - 0.5 * (means.T @ means)
-
-
 @fast
-def _fill(start, weight, region, share, takes, resources, first, stop, out, spread_out):
-    start, weight, region, share, takes, out, spread_out = lent(
-        (start, weight, region, share, takes, out, spread_out)
+def _fill(start, weight, region, share, takes, resources, first, stop, out, laid_out):
+    """Half of the sums by option, and of the products of means; or these means laid out by row."""
+    start, weight, region, share, takes, out, laid_out = lent(
+        (start, weight, region, share, takes, out, laid_out)
     )
     each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
     most = 0
@@ -127,10 +115,10 @@ def _fill(start, weight, region, share, takes, resources, first, stop, out, spre
                     both = weight[i] * means[used + r] * np.float64(takes[a, s])
                     out[where[used + r], where[used + s]] += 0.5 * both
             used += each
-        if len(spread_out):
+        if len(laid_out):
             root = np.sqrt(weight[i])
             for a in range(used):
-                spread_out[i - first, where[a]] += root * means[a]
+                laid_out[i - first, where[a]] += root * means[a]
         else:
             for a in range(used):
                 mean = weight[i] * means[a]
