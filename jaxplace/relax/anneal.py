@@ -24,7 +24,7 @@ COLD, WARM = 3e-4, 2e-2  # where a start from known duals begins, as they fit
 COLDEST = 1e-5  # in the same units
 FLOAT32 = 2e-6  # of the largest dual: differences of reduced costs below are rounding
 COOLING = 3.0  # from one temperature to the next
-SAMPLE = 8192  # rows of the first sample, at least
+SAMPLE = 2048  # rows of the first sample, at least
 ROWS_PER_REGION = 16  # of the first sample, at least
 GROWTH = 4  # from one sample to the next,
 LARGEST_SAMPLE = 0.5  # of all rows: a larger one saves little
@@ -39,7 +39,8 @@ MOST_DOUBT = 25_000.0  # rows in doubt that rounding can take; colder, they are 
 LOOSE = 10.0  # how much more regret a sample may keep than the whole
 DOUBT_PER_DUAL = 8.0  # rows in doubt that a sample must have for each dual
 THAW = 8.0  # a step of the temperature where a start turns out too cold
-USUAL = 0.999  # of all use, what pays no more than usual duals
+USUAL = 0.99  # of all use, what pays no more than usual duals,
+RAISE = 2.0  # and the factor between the heights that higher ones may be cut to
 MORE = 2  # times the steps, where duals settle last after a change,
 LESS = 10.0  # and what the value may still rise by there is so many times less
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
@@ -177,24 +178,29 @@ def _fallen(problem: Problem, point: np.ndarray, temperature: float) -> np.ndarr
 
     Where one drawn row stands for many and has nowhere else to go, a small region's dual rises to
     what being left out costs, and from there a few temperatures a step would bring it back late.
+    Cut to one height, regions that share such rows fall together, as none would alone.
     """
     of, capacity = Constraints.of(problem), slice(problem.limit.size)
-    before = respond(problem, of, point, temperature)
-    load, limit, duals = of.taken(before)[capacity], of.limit[capacity], point[capacity]
+    response = respond(problem, of, point, temperature)
+    load, limit, duals = of.taken(response)[capacity], of.limit[capacity], point[capacity]
     order = np.argsort(duals)
     paid = np.cumsum(load[order])
-    usual = duals[order[np.searchsorted(paid, USUAL * paid[-1])]]
-    strange = (duals > usual) & (load < limit)
-    if not strange.any():
+    cap = max(duals[order[np.searchsorted(paid, USUAL * paid[-1])]], temperature)
+    if (load >= limit)[duals > RAISE * cap].all():
         return point
-    lower = point.copy()
-    lower[capacity][strange] = usual
-    after = respond(problem, of, lower, temperature)
-    wanted = strange & (of.taken(after)[capacity] > limit)  # for good reason then
-    if wanted.any():
-        lower[capacity][wanted] = duals[wanted]
-        after = respond(problem, of, lower, temperature)
-    return lower if of.height(after, lower) > of.height(before, point) else point
+    best, highest = point, of.height(response, point)
+    while cap < duals.max():
+        lower = point.copy()
+        lower[capacity] = np.minimum(duals, cap)
+        for _ in range(2):
+            response = respond(problem, of, lower, temperature)
+            if of.height(response, lower) > highest:
+                best, highest = lower, of.height(response, lower)
+            wanted = (duals > cap) & (of.taken(response)[capacity] > limit)  # for good reason then
+            lower = lower.copy()
+            lower[capacity][wanted] = duals[wanted]
+        cap *= RAISE
+    return best
 
 
 def _highest(problem: Problem, temperature: float, *points: np.ndarray) -> np.ndarray:

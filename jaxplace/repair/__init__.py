@@ -17,6 +17,7 @@ __all__ = ["Core", "repair", "search"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60
+HOPEFUL = 10.0  # rounds as good as the last that should bring a plan that is not retried there
 RETRIES = 8  # of putting badly placed units where they belong,
 RETRY = 4.0  # as long as each gains so many times more than a round of exchanges must
 
@@ -42,7 +43,8 @@ def repair(
         enough: gains per round below this end the search [USD].
         worth: badly placed units that lose less than this in all are left where they are [USD].
         target: cost of the core at which the search ends [USD].
-        retries: of putting badly placed units where they belong.
+        retries: of putting badly placed units where they belong; with none, exchanges end too where
+            the target is far.
     """
     if not len(core.row):
         return
@@ -51,7 +53,7 @@ def repair(
         clear_overloads(core, prices, rise=rise)
         keep_budgets(core)
         fill(core, prices, worth=enough / len(prices))
-        return _improve(core, prices, deadline, enough)
+        return _improve(core, prices, deadline, enough, -np.inf if retries else target)
 
     cost = settle()
     for _ in range(retries):
@@ -68,8 +70,10 @@ def repair(
         cost = retried
 
 
-def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> float:
-    """Shifts and exchanges while they pay; the objective."""
+def _improve(
+    core: Core, prices: np.ndarray, deadline: float, enough: float, target: float
+) -> float:
+    """Shifts and exchanges while they pay and, given a target, lead there; the objective."""
     _shifted(core)
     cost = core.objective()
     for _ in range(EXCHANGES):
@@ -77,7 +81,10 @@ def _improve(core: Core, prices: np.ndarray, deadline: float, enough: float) -> 
             break
         _shifted(core)
         before, cost = cost, core.objective()
-        if before - cost < enough or time.perf_counter() > deadline:
+        gain = before - cost
+        if gain < enough or time.perf_counter() > deadline:
+            break
+        if -np.inf < target < cost - HOPEFUL * gain:
             break
     return cost
 

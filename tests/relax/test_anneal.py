@@ -10,6 +10,7 @@ from laws import with_rows
 
 from jaxplace.instance import DenseTerms, Instance
 from jaxplace.pipeline import solve
+from jaxplace.problem import compile_instance
 from jaxplace.relax import anneal
 from jaxplace.settings import Method, Settings, SolverSettings
 
@@ -133,6 +134,23 @@ def test_lists_that_say_too_little_grow(seed, monkeypatch):
     monkeypatch.setattr(anneal, "SAMPLED", 1)
     found = solve(random_instance(seed, n=3000), Settings(gap_target=1e-4)).certificate
     assert found.gap <= 1e-4
+
+
+def test_regions_that_share_their_rows_fall_together():
+    """Eight rows have two regions with room for twelve, both dear: neither would fall alone."""
+    n, m, few = 1000, 6, 8
+    cost = costs(n, m)
+    cost[:few, 0], cost[:few, 1] = 0.0, 0.5
+    allowed = np.ones((n, m), bool)
+    allowed[:few, 2:], allowed[few:, :2] = False, False
+    instance = simple(cost, np.ones(n), np.array([6.0, 6.0, *[250.0] * (m - 2)]), allowed=allowed)
+    problem = compile_instance(instance).problem
+    usual, temperature = 0.5, 1e-2
+    dear = np.full(problem.limit.size, usual)
+    dear[:2] = 12.0, 12.0 - 0.5 / problem.scaling.cost  # now each has its share of them
+    found = anneal._fallen(problem, dear, temperature)
+    assert found[:2].max() <= 2 * usual
+    np.testing.assert_array_equal(found[2:], dear[2:])
 
 
 def test_no_rows():
