@@ -194,9 +194,12 @@ def _fallen(problem: Problem, point: np.ndarray, temperature: float) -> np.ndarr
         lower[capacity] = np.minimum(duals, cap)
         for _ in range(2):
             response = respond(problem, of, lower, temperature)
-            if of.height(response, lower) > highest:
-                best, highest = lower, of.height(response, lower)
+            height = of.height(response, lower)
+            if height > highest:
+                best, highest = lower, height
             wanted = (duals > cap) & (of.taken(response)[capacity] > limit)  # for good reason then
+            if not wanted.any():
+                break
             lower = lower.copy()
             lower[capacity][wanted] = duals[wanted]
         cap *= RAISE
