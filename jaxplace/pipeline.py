@@ -19,7 +19,7 @@ from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, resume
 from jaxplace.relax.ascent import Constraints
-from jaxplace.repair import RETRIES, repair, search
+from jaxplace.repair import repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
 from jaxplace.start import Start
@@ -111,7 +111,8 @@ class _Run:
         status = Status.stalled
         rows, attempts = instance.rows, self.settings.solver.attempts
         few = rows <= FEW_ROWS or rows <= FEW_PER_REGION * instance.regions
-        patient = rows > MANY_ROWS or (few and warm_start is None)
+        several = len(instance.resources) > 1  # all sizes at once find no room that has both
+        patient = rows > MANY_ROWS or several or (few and warm_start is None)
         first = 0 if patient else QUICK
         if rows <= FEW_ROWS:
             attempts = min(attempts, 1)
@@ -227,7 +228,7 @@ class _Run:
             target=target,
             enough=ENOUGH * goal * abs(bound),
             worth=content / 2,
-            retries=0 if attempt == QUICK else RETRIES,
+            hasty=attempt == QUICK,
         )
         if attempt != QUICK and rounded.core.kept():
             search(

@@ -347,19 +347,23 @@ def test_a_gap_asked_for_is_enough(gap):
 
 
 @pytest.mark.parametrize(
-    ("rows", "most", "gap", "warm", "attempts"),
+    ("rows", "most", "gap", "warm", "feature", "attempts"),
     [
-        (2100, None, 0.5, False, [QUICK]),
-        (2100, None, 0.0, False, [QUICK, 0, 1]),
-        (2000, None, 0.5, False, [0]),
-        (2000, None, 0.0, False, [0]),
-        (2000, None, 0.0, True, [QUICK, 0]),
-        (2100, 2050, 0.5, False, [0]),
-        (2100, 2050, 0.5, True, [0]),
+        (2100, None, 0.5, False, "egress", [QUICK]),
+        (2100, None, 0.0, False, "egress", [QUICK, 0, 1]),
+        (2000, None, 0.5, False, "egress", [0]),
+        (2000, None, 0.0, False, "egress", [0]),
+        (2000, None, 0.0, True, "egress", [QUICK, 0]),
+        (2100, 2050, 0.5, False, "egress", [0]),
+        (2100, 2050, 0.5, True, "egress", [0]),
+        (2100, None, 0.5, False, "two_resources", [0]),
     ],
 )
-def test_haste_first(monkeypatch, rows, most, gap, warm, attempts):
-    """A hasty attempt, and patient ones if it is not good enough; but not for few or many rows."""
+def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
+    """A hasty attempt, and patient ones if it is not good enough.
+
+    But not for few or many rows, nor with several resources.
+    """
     made = []
     round_plan = pipeline._Run.round
 
@@ -367,7 +371,7 @@ def test_haste_first(monkeypatch, rows, most, gap, warm, attempts):
         made.append(attempt)
         return round_plan(self, compiled, state, goal, attempt)
 
-    instance = random_instance(3, n=rows, m=5, features={"egress"})
+    instance = random_instance(3, n=rows, m=5, features={feature})
     assert instance.rows == rows
     settings = Settings(gap_target=gap, time_limit_s=60.0, solver=SolverSettings(attempts=2))
     start = solve(instance, replace(settings, gap_target=0.5)) if warm else None

@@ -1,6 +1,7 @@
 """From a rounded plan to a feasible one, then to a cheaper one; never worse."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,8 +18,9 @@ __all__ = ["Core", "repair", "search"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60
-HOPEFUL = 10.0  # rounds as good as the last that should bring a plan that is not retried there
-RETRIES = 8  # of putting badly placed units where they belong,
+HOPEFUL = 10.0  # rounds as good as the last that should bring a hasty plan to its target
+RETRIES = 8  # of putting badly placed units where they belong: before exchanges
+SHARE = 0.3  # as long as each brings so much of what is missing, and after them
 RETRY = 4.0  # as long as each gains so many times more than a round of exchanges must
 
 
@@ -31,7 +33,7 @@ def repair(
     enough: float,
     worth: float,
     target: float = -np.inf,
-    retries: int = RETRIES,
+    hasty: bool = False,
 ) -> None:
     """Make the core's plan feasible, then cheaper while that pays.
 
@@ -43,38 +45,56 @@ def repair(
         enough: gains per round below this end the search [USD].
         worth: badly placed units that lose less than this in all are left where they are [USD].
         target: cost of the core at which the search ends [USD].
-        retries: of putting badly placed units where they belong; with none, exchanges end too where
-            the target is far.
+        hasty: exchanges end where the target is far, and nothing is put back after them.
     """
     if not len(core.row):
         return
 
-    def settle() -> float:
+    def packed() -> float:
         clear_overloads(core, prices, rise=rise)
         keep_budgets(core)
         fill(core, prices, worth=enough / len(prices))
-        return _improve(core, prices, deadline, enough, -np.inf if retries else target)
+        _shifted(core)
+        return core.objective()
 
-    cost = settle()
-    for _ in range(retries):
-        before = core.units.copy()
-        if cost <= target or time.perf_counter() > deadline:
-            break
-        if not reinsert(core, prices, worth=worth):
-            break
-        carry_off(core, prices)
-        retried = settle()
-        if retried > cost - RETRY * enough:
-            core.units[:] = before
-            break
-        cost = retried
+    def improved() -> float:
+        return _improve(core, prices, deadline, enough, target if hasty else -np.inf)
+
+    def settled() -> float:
+        packed()
+        return improved()
+
+    def retried(cost: float, settle: Callable[[], float], least: Callable[[float], float]) -> float:
+        """Badly placed units where they belong, while that gains at least so much."""
+        for _ in range(RETRIES):
+            before = core.units.copy()
+            if cost <= target or time.perf_counter() > deadline:
+                break
+            if not reinsert(core, prices, worth=worth):
+                break
+            carry_off(core, prices)
+            now = settle()
+            if now > cost:
+                core.units[:] = before
+                break
+            last, cost = cost, now
+            if last - now < least(last):
+                break
+        return cost
+
+    # exchanges take long over what is far from where it belongs
+    cost = retried(packed(), packed, lambda cost: SHARE * (cost - target))
+    if cost <= target:
+        return
+    cost = improved()
+    if not hasty:
+        retried(cost, settled, lambda _: RETRY * enough)
 
 
 def _improve(
     core: Core, prices: np.ndarray, deadline: float, enough: float, target: float
 ) -> float:
     """Shifts and exchanges while they pay and, given a target, lead there; the objective."""
-    _shifted(core)
     cost = core.objective()
     for _ in range(EXCHANGES):
         if not exchange(core, prices):

@@ -85,8 +85,10 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 continue
             pool[kept], kept = e, kept + 1
             own, best, best_o = asked(i, k, region, guide, use, prices), np.inf, -1
-            weight, part = 0.0, 0.0
+            weight, part, spared = 0.0, 0.0, 0.0
             for r in range(resources):
+                # nobody else would pay for what it leaves idle
+                spared += use[i, k, r] * prices[j, r] if todo[r] <= 0 else 0.0
                 # a unit that is larger than what is missing is worth no more than that
                 weight += min(use[i, k, r] / missing[r], 1.0)
                 part += use[i, k, r] / missing[r]
@@ -99,7 +101,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             if best_o >= 0:
                 entry[size], choice[size] = e, best_o
                 minds[size], share[size] = best - own, part
-                key[size] = (best - own) / weight
+                key[size] = (best - own + spared) / weight
                 size += 1
         count[j] = kept - begin[j]
         level = 0.0

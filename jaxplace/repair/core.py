@@ -68,6 +68,11 @@ class Core:
         """[B] what is left of the budgets; below 0: excess."""
         return self.purse - np.tensordot(self.units, self.toll, axes=2)
 
+    def asks(self, prices: np.ndarray) -> np.ndarray:
+        """[c, K] what a unit pays at each option, the place it takes included [USD]."""
+        taken = np.einsum("ckr,ckr->ck", self.use, prices[self.region])
+        return np.asarray(self.guide + taken)
+
     def objective(self) -> float:
         """Cost of the core's units [USD]."""
         i, k = np.nonzero(self.units)

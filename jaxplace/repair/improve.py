@@ -16,7 +16,6 @@ from jaxplace.repair.core import Core, heap_of, pop, that_fit
 
 
 MOST_MOVES = 400_000  # halves of exchanges that a round looks at
-MOST = 8  # exchanges a round, times the regions
 NEAREST = 6  # partners that are tried for each unit, those that fill the room best
 WORST = 0.95  # of what badly placed units lose: those that are put back first,
 NOTABLE = 0.05  # of what the worst of them loses: those that lose less wait
@@ -164,17 +163,14 @@ def exchange(core: Core, prices: np.ndarray) -> int:
     scarce = 0 if free.shape[1] == 1 else int(np.argmin(_fullness(core, free)))
     order, start = _by_pair(source, target, core.use[i, k, scarce], len(free))
     entry, to, source, target = entry[order], to[order], source[order], target[order]
-    gain, partner = np.zeros(len(entry)), np.zeros(len(entry), np.int64)
+    halves = entry, to, source, target, start, core.region, core.cost, core.use
+    gain = np.zeros(len(entry))
     spread(
-        lambda a, b: _partners(
-            a, b, entry, to, source, target, start, core.region, core.cost, core.use,
-            free, scarce, gain, partner),
-        len(entry), chunks=PARTS)  # fmt: skip
-    pays = np.nonzero(gain > 0)[0]
-    pays = pays[np.argsort(-gain[pays], kind="stable")][: MOST * len(core.room)]
-    return _swap(
-        pays, entry, to, partner, core.region, core.use, core.toll, core.units, free, core.spare()
+        lambda a, b: _gains(a, b, halves, core.units, free, scarce, gain), len(entry), chunks=PARTS
     )
+    pays = np.nonzero(gain > 0)[0]
+    pays = pays[np.argsort(-gain[pays], kind="stable")]
+    return _swap(pays, halves, core.toll, core.units, free, scarce, core.spare())
 
 
 @compiled
@@ -263,35 +259,42 @@ def _by_pair(source, target, frees, m):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _partners(  # type: ignore[no-untyped-def]
-    first, last, entry, to, source, target, start, region, cost, use, free, scarce, gains, partners
-):
-    """The best partner of each move and the gain of both, 0 without one, from `first` to `last`."""
+def _gains(first, last, halves, units, free, scarce, gains):  # type: ignore[no-untyped-def]
+    """What each move gains with its best partner, 0 without one, from `first` to `last`."""
+    halves, units, free = lent((halves, units, free))
+    for n in range(first, last):
+        gains[n], _ = _partner(n, halves, units, free, scarce)
+
+
+@partial(compiled, inline=True)
+def _partner(n, halves, units, free, scarce):  # type: ignore[no-untyped-def]
+    """What a move gains with its best partner, and that one; 0 without one."""
+    entry, to, source, target, start, region, cost, use = halves
     options = region.shape[1]
     m, resources = free.shape
-    for n in range(first, last):
-        i, k, o = entry[n] // options, entry[n] % options, to[n]
-        here, there = target[n], source[n]
-        # partners of a -> b come from b -> a and must free what the unit needs beyond b's room
-        need = use[i, o, scarce] - free[here, scarce] if free[here, scarce] < np.inf else -np.inf
-        low, stop = start[here * m + there], start[here * m + there + 1]
-        high = stop
-        while low < high:
-            middle = (low + high) // 2
-            if use[entry[middle] // options, entry[middle] % options, scarce] < need:
-                low = middle + 1
-            else:
-                high = middle
-        floor = SMALLEST * abs(cost[i, k])
-        for other in range(low, min(low + NEAREST, stop)):
-            i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
-            gain = cost[i, k] - cost[i, o] + cost[i2, k2] - cost[i2, o2]
-            fits = i2 != i and gain > max(gains[n], floor)
-            for r in range(resources):
-                fits = fits and free[here, r] - use[i, o, r] + use[i2, k2, r] >= 0
-                fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
-            if fits:
-                gains[n], partners[n] = gain, other
+    i, k, o = entry[n] // options, entry[n] % options, to[n]
+    here, there = target[n], source[n]
+    # partners of a -> b come from b -> a and must free what the unit needs beyond b's room
+    need = use[i, o, scarce] - free[here, scarce] if free[here, scarce] < np.inf else -np.inf
+    low, stop = start[here * m + there], start[here * m + there + 1]
+    high = stop
+    while low < high:
+        middle = (low + high) // 2
+        if use[entry[middle] // options, entry[middle] % options, scarce] < need:
+            low = middle + 1
+        else:
+            high = middle
+    best, partner = SMALLEST * abs(cost[i, k]), -1
+    for other in range(low, min(low + NEAREST, stop)):
+        i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
+        gain = cost[i, k] - cost[i, o] + cost[i2, k2] - cost[i2, o2]
+        fits = i2 != i and gain > best and units[i2, k2] > 0
+        for r in range(resources):
+            fits = fits and free[here, r] - use[i, o, r] + use[i2, k2, r] >= 0
+            fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
+        if fits:
+            best, partner = gain, other
+    return (best, partner) if partner >= 0 else (0.0, -1)
 
 
 def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
@@ -301,38 +304,36 @@ def _fullness(core: Core, free: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _swap(pays, entry, to, partner, region, use, toll, units, free, spare):  # type: ignore[no-untyped-def]
-    """Make exchanges, the most gainful first, as far as what came before leaves them possible."""
+def _swap(pays, halves, toll, units, free, scarce, spare):  # type: ignore[no-untyped-def]
+    """Make exchanges, the most gainful first; what came before may ask for other partners."""
+    halves, toll, units, free, spare = lent((halves, toll, units, free, spare))
+    entry, to, source, target, _, _, _, use = halves
     options = units.shape[1]
-    seen = np.zeros(len(units), np.bool_)
     made = 0
     for n in pays:
         i, k, o = entry[n] // options, entry[n] % options, to[n]
-        other = partner[n]
-        i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
-        if seen[i] or seen[i2]:
-            continue
-        here, there = region[i, o], region[i, k]
-        fits = True
-        for r in range(free.shape[1]):
-            fits = fits and free[here, r] - use[i, o, r] + use[i2, k2, r] >= 0
-            fits = fits and free[there, r] - use[i2, o2, r] + use[i, k, r] >= 0
-        for b in range(len(spare)):
-            takes = toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
-            fits = fits and (takes <= 0 or takes <= spare[b])
-        if not fits:
-            continue
-        for r in range(free.shape[1]):
-            free[here, r] += use[i2, k2, r] - use[i, o, r]
-            free[there, r] += use[i, k, r] - use[i2, o2, r]
-        for b in range(len(spare)):
-            spare[b] -= toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
-        units[i, k] -= 1
-        units[i, o] += 1
-        units[i2, k2] -= 1
-        units[i2, o2] += 1
-        seen[i] = seen[i2] = True
-        made += 1
+        here, there = target[n], source[n]
+        while units[i, k]:
+            _, other = _partner(n, halves, units, free, scarce)
+            if other < 0:
+                break
+            i2, k2, o2 = entry[other] // options, entry[other] % options, to[other]
+            fits = True
+            for b in range(len(spare)):
+                takes = toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
+                fits = fits and (takes <= 0 or takes <= spare[b])
+            if not fits:
+                break
+            for r in range(free.shape[1]):
+                free[here, r] += use[i2, k2, r] - use[i, o, r]
+                free[there, r] += use[i, k, r] - use[i2, o2, r]
+            for b in range(len(spare)):
+                spare[b] -= toll[i, o, b] - toll[i, k, b] + toll[i2, o2, b] - toll[i2, k2, b]
+            units[i, k] -= 1
+            units[i, o] += 1
+            units[i2, k2] -= 1
+            units[i2, o2] += 1
+            made += 1
     return made
 
 
@@ -346,7 +347,7 @@ def reinsert(core: Core, prices: np.ndarray, *, worth: float) -> bool:
         Whether any were moved: not if all together lose no more than `worth` [USD].
     """
     i, k = np.nonzero(core.units)
-    asked = core.guide[i] + np.einsum("ekr,ekr->ek", core.use[i], prices[core.region[i]])
+    asked = core.asks(prices)[i]
     best = asked.argmin(1)
     entry = np.arange(len(i))
     loss = (asked[entry, k] - asked[entry, best]) * core.units[i, k]

@@ -11,7 +11,6 @@ import numpy as np
 from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
-    asked,
     entries_of,
     heap_of,
     line_of,
@@ -35,15 +34,14 @@ def carry_off(core: Core, prices: np.ndarray) -> None:
     tolerance, free = core.hair(), core.free()
     short = (free < -tolerance).any(1)
     if short.any():
-        _carry(core.region, core.guide, core.use, core.units, free, prices, tolerance, short)
+        asks = core.asks(prices)
+        _carry(core.region, asks, core.use, core.units, free, tolerance, short)
 
 
 @compiled
-def _carry(region, guide, use, units, free, prices, tolerance, waiting):  # type: ignore[no-untyped-def]
+def _carry(region, asks, use, units, free, tolerance, waiting):  # type: ignore[no-untyped-def]
     """Visit overloaded regions, those that wait longest first."""
-    region, guide, use, units, free, prices, tolerance = lent(
-        (region, guide, use, units, free, prices, tolerance)
-    )
+    region, asks, use, units, free, tolerance = lent((region, asks, use, units, free, tolerance))
     m, resources = free.shape
     lists = entries_of(region, units, m)
     queue, length = line_of(waiting)
@@ -59,7 +57,7 @@ def _carry(region, guide, use, units, free, prices, tolerance, waiting):  # type
         if visits[j] > VISITS or not overload(free[j], tolerance[j], load[j]):
             continue
         end = _search(
-            j, region, guide, use, units, free, prices, tolerance, lists, cost, load, known, source
+            j, region, asks, use, units, free, tolerance, lists, cost, load, known, source
         )
         if end < 0:
             continue
@@ -69,7 +67,7 @@ def _carry(region, guide, use, units, free, prices, tolerance, waiting):  # type
             path[hops] = source[path[hops - 1]]
         for hop in range(hops, 0, -1):
             a, b = path[hop], path[hop - 1]
-            _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load[a])
+            _push(a, b, region, asks, use, units, free, tolerance, lists, load[a])
         for hop in range(hops, -1, -1):
             if overload(free[path[hop]], tolerance[path[hop]], load[path[hop]]):
                 length = wait(path[hop], queue, waiting, first, length)
@@ -87,7 +85,7 @@ def _times(use, load):  # type: ignore[no-untyped-def]
 
 @compiled
 def _search(  # type: ignore[no-untyped-def]
-    start, region, guide, use, units, free, prices, tolerance, lists, cost, load, known, source
+    start, region, asks, use, units, free, tolerance, lists, cost, load, known, source
 ):
     """Dijkstra from an overloaded region to the nearest with room; that region, or -1.
 
@@ -116,14 +114,10 @@ def _search(  # type: ignore[no-untyped-def]
             times = max(_times(use[i, k], load[a]), 1.0)
             if times == np.inf:
                 continue
-            here = asked(i, k, region, guide, use, prices)
             for o in range(options):
                 b = region[i, o]
-                if o == k or known[b] or guide[i, o] == np.inf:
-                    continue
-                there = asked(i, o, region, guide, use, prices)
-                far = least + max(there - here, 0.0) * times
-                if far < cost[b]:
+                far = least + max(asks[i, o] - asks[i, k], 0.0) * times
+                if far < cost[b] and not known[b] and o != k:
                     cost[b], source[b] = far, a
                     for r in range(resources):
                         more = np.ceil(times - 1e-9) * use[i, o, r] - max(free[b, r], 0.0)
@@ -131,7 +125,7 @@ def _search(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load):  # type: ignore[no-untyped-def]
+def _push(a, b, region, asks, use, units, free, tolerance, lists, load):  # type: ignore[no-untyped-def]
     """Units that mind least from region a to b, until a is not overloaded; `load` is scratch."""
     head, after, _ = lists
     resources, options = free.shape[1], units.shape[1]
@@ -145,10 +139,9 @@ def _push(a, b, region, guide, use, units, free, prices, tolerance, lists, load)
         i, k = e // options, e % options
         times = max(_times(use[i, k], load), 1.0)
         for o in range(options):
-            if region[i, o] == b and guide[i, o] < np.inf and times < np.inf:
-                minds = asked(i, o, region, guide, use, prices)
-                minds -= asked(i, k, region, guide, use, prices)
-                entry[size], choice[size], key[size] = e, o, minds * times
+            if region[i, o] == b and asks[i, o] < np.inf and times < np.inf:
+                entry[size], choice[size] = e, o
+                key[size] = (asks[i, o] - asks[i, k]) * times
                 size += 1
         e = after[e]
     heap = np.arange(size)

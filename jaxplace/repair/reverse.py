@@ -42,9 +42,14 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
     options = units.shape[1]
     m, resources = free.shape
     start, bids = _by_region(region, m)
-    only = np.empty(len(units), np.int64)  # option that has all of a row's units, or -1
+    stop = start[1:].copy()
+    # what of a bid is looked at is copied in a row at its region's first visit
+    seen, asks = np.zeros(m, np.bool_), np.empty(len(bids))
+    takes, values = np.empty((len(bids), resources)), np.empty(len(bids))
+    only = np.empty(len(units), np.int64)  # option that has all of a row's units, or -1,
+    place, pays, worths = np.zeros(len(units), np.int64), np.empty(len(units)), np.empty(len(units))
     for i in range(len(units)):
-        only[i] = _only(units[i])
+        _settled(i, region, guide, use, units, prices, only, place, pays, worths)
     queue, length = line_of(waiting)
     first = 0
     visits = np.zeros(m, np.int64)
@@ -56,38 +61,44 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
         visits[j] += 1
         if visits[j] > VISITS:
             continue
-        size, most = 0, 2 * (start[j + 1] - start[j])
+        if not seen[j]:
+            seen[j] = True
+            stop[j] = _copied(
+                j, start, bids, guide, use, prices, asks, takes, values)  # fmt: skip
+        size, most = 0, 2 * (stop[j] - start[j])
         entry, source, key = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
-        for n in range(start[j], start[j + 1]):
-            i, o = bids[n] // options, bids[n] % options
-            fits, value = guide[i, o] < np.inf, 0.0
+        for n in range(start[j], stop[j]):
+            fits = True
             for r in range(resources):
-                fits = fits and use[i, o, r] <= free[j, r]
-                value += use[i, o, r] * prices[j, r]
-            if not fits or value <= 0:
+                fits = fits and takes[n, r] <= free[j, r]
+            if not fits or size == most:
                 continue
+            i = bids[n] // options
             some = only[i]
-            for k in range(0 if some < 0 else some, options if some < 0 else some + 1):
-                if k == o or not units[i, k] or size == most:
+            if some >= 0:
+                own = pays[i] + level[place[i]] * worths[i]
+                if place[i] != j and own > asks[n]:  # it comes at this share of the price
+                    entry[size], source[size], key[size] = n, some, (asks[n] - own) / values[n]
+                    size += 1
+                continue
+            for k in range(options):
+                if region[i, k] == j or not units[i, k] or size == most:
                     continue
-                own, a = guide[i, k], region[i, k]
-                for r in range(resources):
-                    own += level[a] * use[i, k, r] * prices[a, r]
-                if own > guide[i, o]:  # it comes at this share of the price
-                    entry[size], source[size] = bids[n], k
-                    key[size] = (guide[i, o] - own) / value
+                own = guide[i, k] + level[region[i, k]] * _worth(use[i, k], prices[region[i, k]])
+                if own > asks[n]:
+                    entry[size], source[size], key[size] = n, k, (asks[n] - own) / values[n]
                     size += 1
         heap, lowest = np.arange(size), np.inf
         heap_of(key, heap)
         for turn in range(size):
             n = pop(key, heap, size - turn)
-            i, o, k = entry[n] // options, entry[n] % options, source[n]
+            i, o, k = bids[entry[n]] // options, bids[entry[n]] % options, source[n]
             a, t = region[i, k], that_fit(i, k, o, free[j], spare, use, toll, units)
             if t <= 0:
                 continue
             units[i, k] -= np.int64(t)
             units[i, o] += np.int64(t)
-            only[i] = _only(units[i])
+            _settled(i, region, guide, use, units, prices, only, place, pays, worths)
             for r in range(resources):
                 free[j, r] -= t * use[i, o, r]
                 free[a, r] += t * use[i, k, r]
@@ -99,6 +110,37 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
             if _idle(free[j], prices[j]) <= worth:
                 break
         level[j] = min(level[j], lowest) * LESS
+
+
+@compiled
+def _settled(i, region, guide, use, units, prices, only, place, pays, worths):  # type: ignore[no-untyped-def]
+    """Note where a row's units are, if all are at one option, and what they cost and take there."""
+    k = only[i] = _only(units[i])
+    if k >= 0:
+        place[i], pays[i] = region[i, k], guide[i, k]
+        worths[i] = _worth(use[i, k], prices[region[i, k]])
+
+
+@compiled
+def _copied(j, start, bids, guide, use, prices, asks, takes, values):  # type: ignore[no-untyped-def]
+    """Copy what a region's bids ask and take, those that are none left out; where they end."""
+    options, end = guide.shape[1], start[j]
+    for n in range(start[j], start[j + 1]):
+        i, o = bids[n] // options, bids[n] % options
+        value = _worth(use[i, o], prices[j])
+        if guide[i, o] < np.inf and value > 0:
+            bids[end], asks[end], takes[end], values[end] = bids[n], guide[i, o], use[i, o], value
+            end += 1
+    return end
+
+
+@compiled
+def _worth(use, price):  # type: ignore[no-untyped-def]
+    """What a unit takes of a region, at that price."""
+    worth = 0.0
+    for r in range(len(price)):
+        worth += use[r] * price[r]
+    return worth
 
 
 @compiled

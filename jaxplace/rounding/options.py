@@ -59,8 +59,7 @@ def _core(
     region = np.hstack([np.where(np.isfinite(reduced), region, instance.regions), outside])
     budgets, fees = np.isfinite(problem.budgets), fees_of(compiled, relaxation)
     core = laid_out(compiled.pairs, compiled.order[index], region, budgets, fees)
-    prices = prices_of(compiled, relaxation)
-    return core, core.guide + np.einsum("ckr,ckr->ck", core.use, prices[core.region])
+    return core, core.asks(prices_of(compiled, relaxation))
 
 
 def laid_out(

@@ -10,6 +10,7 @@ from instances import random_instance
 
 from jaxplace.instance import Instance
 from jaxplace.repair import repair
+from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.improve import exchange, shift
 from jaxplace.rounding import Rounded
 
@@ -133,6 +134,47 @@ def test_two_full_regions_swap():
     assert rounded.objective() == 10.0
     repaired(rounded)
     assert objective_if_sound(instance, rounded) == 2.0
+
+
+def test_a_round_swaps_all_units_of_a_row():
+    """Several units of one row, and of the same pair of regions, change places at once."""
+    instance = Instance.from_arrays(
+        cost=[[1.0, 5.0], [5.0, 1.0]], use=np.ones(2), capacity=[3.0, 3.0], unplaced=100.0,
+        count=[3, 3],
+    )  # fmt: skip
+    rounded = rounded_at_zero(instance)
+    core = rounded.core
+    core.units[:] = 3 * (core.region == 1 - core.row[:, None])
+    assert exchange(core, rounded.prices) == 3
+    assert objective_if_sound(instance, rounded) == 6.0
+
+
+def test_an_overload_does_not_empty_what_else_is_dear():
+    """Memory is short, GPUs are dear: who uses few of those leaves, not who would leave many idle.
+
+    The one of many GPUs pays for them here, so it minds leaving less; but nobody else would come.
+    """
+    instance = Instance.from_arrays(
+        cost=[[0.0, 9.5], [0.0, 2.0]], use=[[9.0, 1.0], [1.0, 1.0]],
+        capacity=[[10.0, 1.0], [10.0, 2.0]], unplaced=100.0,
+    )  # fmt: skip
+    rounded = rounded_at_zero(instance)
+    core = rounded.core
+    core.units[:] = core.region == 0
+    clear_overloads(core, np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), rise=1e-6)
+    assert objective_if_sound(instance, rounded) == 2.0
+
+
+def test_a_plan_that_is_good_enough_is_not_exchanged(monkeypatch):
+    """Feasible is what it must be in any case; exchanges take long."""
+    instance = KINDS["no budget"](0)
+    rounded = rounded_at_zero(instance)
+    monkeypatch.setattr("jaxplace.repair.exchange", None)
+    repair(
+        rounded.core, rounded.prices, rise=1e-3, deadline=np.inf, enough=0.0, worth=0.0,
+        target=np.inf,
+    )  # fmt: skip
+    objective_if_sound(instance, rounded)
 
 
 def test_a_chain_through_full_regions():
