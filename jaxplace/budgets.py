@@ -11,7 +11,7 @@ from jaxplace.instance import Instance, Policy, Terms
 from jaxplace.placement import Certificate
 
 
-USED_UP = 0.99  # of a budget, from which units may be left out for its sake
+USED_UP = 0.99  # of a budget, from which units may be left out for its sake, or room for one unit
 DEAR = 4.0  # penalty of a unit left out, in units of the most that one can take of the budget
 UNITS = {"max_moves": "moves", "carbon_cap_kg": "kg"}
 
@@ -59,9 +59,20 @@ def questions(instance: Instance, proof: Certificate) -> list[Question]:
         return []
     for name, used in (("max_moves", proof.moves), ("carbon_cap_kg", proof.carbon_kg)):
         limit = getattr(policy, name)
-        if limit is not None and used >= USED_UP * limit:
+        if limit is None:
+            continue
+        # where single units are large beside the budget, it is used up before the last percent
+        if used >= USED_UP * limit or limit - used < _most(instance.terms, name):
             found.append(_question(instance, name, limit))
     return found
+
+
+def _most(terms: Terms, name: str) -> float:
+    """The most that one unit may take of a budget."""
+    if name == "max_moves":
+        return 1.0
+    kwh = terms.energy_kwh.max(initial=0.0) * (terms.energy_factor * terms.pue).max(initial=0.0)
+    return float(kwh * terms.carbon_g_per_kwh.max() / 1e3)
 
 
 def _question(instance: Instance, name: str, limit: float) -> Question:
@@ -74,9 +85,7 @@ def _question(instance: Instance, name: str, limit: float) -> Question:
         egress_gb=none,
         state_gb=none,
     )
-    kwh = terms.energy_kwh.max(initial=0.0) * (terms.energy_factor * terms.pue).max(initial=0.0)
-    most = 1.0 if name == "max_moves" else float(kwh * terms.carbon_g_per_kwh.max() / 1e3)
-    penalty = DEAR * (most or 1.0)
+    penalty = DEAR * (_most(terms, name) or 1.0)
     policy = Policy(
         carbon_price_usd_per_t=0.0 if name == "max_moves" else 1e3,
         carbon_column=instance.policy.carbon_column,

@@ -268,7 +268,7 @@ def _gains(first, last, halves, units, free, scarce, gains):  # type: ignore[no-
 
 @partial(compiled, inline=True)
 def _partner(n, halves, units, free, scarce):  # type: ignore[no-untyped-def]
-    """What a move gains with its best partner, and that one; 0 without one."""
+    """What a move gains with its best partner, and that one; 0 and -1 without one."""
     entry, to, source, target, start, region, cost, use = halves
     options = region.shape[1]
     m, resources = free.shape

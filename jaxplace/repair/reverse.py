@@ -63,8 +63,7 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
             continue
         if not seen[j]:
             seen[j] = True
-            stop[j] = _copied(
-                j, start, bids, guide, use, prices, asks, takes, values)  # fmt: skip
+            stop[j] = _copied(j, start, bids, guide, use, prices, asks, takes, values)
         size, most = 0, 2 * (stop[j] - start[j])
         entry, source, key = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
         for n in range(start[j], stop[j]):
@@ -123,7 +122,7 @@ def _settled(i, region, guide, use, units, prices, only, place, pays, worths):  
 
 @compiled
 def _copied(j, start, bids, guide, use, prices, asks, takes, values):  # type: ignore[no-untyped-def]
-    """Copy what a region's bids ask and take, those that are none left out; where they end."""
+    """Copy what a region's bids ask and take, and leave out those that are none; where they end."""
     options, end = guide.shape[1], start[j]
     for n in range(start[j], start[j + 1]):
         i, o = bids[n] // options, bids[n] % options

@@ -129,11 +129,13 @@ def test_rows_beyond_the_first_sample():
 @pytest.mark.parametrize("seed", range(3))
 def test_lists_that_say_too_little_grow(seed, monkeypatch):
     """Rows that know one region each foresee rises that the whole does not see."""
+    instance, goal = random_instance(seed, n=3000), Settings(gap_target=1e-4)
+    usual = solve(instance, goal).certificate
     monkeypatch.setattr(anneal, "FEW_ROWS", 100)
     monkeypatch.setattr(anneal, "LISTED", 1)
     monkeypatch.setattr(anneal, "SAMPLED", 1)
-    found = solve(random_instance(seed, n=3000), Settings(gap_target=1e-4)).certificate
-    assert found.gap <= 1e-4
+    found = solve(instance, goal).certificate
+    assert found.lower_bound_usd >= usual.lower_bound_usd * (1 - 1e-5)
 
 
 def test_regions_that_share_their_rows_fall_together():

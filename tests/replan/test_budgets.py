@@ -86,6 +86,15 @@ def test_units_left_out_for_want_of_room_are_no_shortfall():
     assert solve(capped, SETTINGS).least == {}
 
 
+@pytest.mark.parametrize("gap", [0.9, 1e-3])
+def test_a_budget_as_small_as_units_is_used_up(gap):
+    """Its last tenth is too small for any unit: it keeps them out all the same."""
+    found = solve(instance(carbon_cap_kg=1.0), replace(SETTINGS, gap_target=gap))
+    assert found.certificate.carbon_kg < 0.99
+    assert found.status is Status.over_budget
+    assert found.least["carbon_cap_kg"] > 1.0
+
+
 def test_exit_code_is_1(tmp_path, monkeypatch, capsys):
     """The plan is written, the note shown, and the code is not 0."""
     monkeypatch.chdir(tmp_path)
