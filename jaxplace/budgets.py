@@ -11,7 +11,7 @@ from jaxplace.instance import Instance, Policy, Terms
 from jaxplace.placement import Certificate
 
 
-USED_UP = 0.99  # of a budget, from which units may be left out for its sake, or room for one unit
+USED_UP = 0.99  # of a budget, from which units may be left out for its sake
 DEAR = 4.0  # penalty of a unit left out, in units of the most that one can take of the budget
 UNITS = {"max_moves": "moves", "carbon_cap_kg": "kg"}
 
