@@ -13,7 +13,6 @@ import numpy as np
 from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
-    asked,
     heap_of,
     line_of,
     overload,
@@ -84,7 +83,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 listed[e] = False
                 continue
             pool[kept], kept = e, kept + 1
-            own, best, best_o = asked(i, k, region, guide, use, prices), np.inf, -1
+            own, best, best_o = _asked(i, k, region, guide, use, prices), np.inf, -1
             weight, part, spared = 0.0, 0.0, 0.0
             for r in range(resources):
                 # nobody else would pay for what it leaves idle
@@ -95,7 +94,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
             if weight > 0:
                 for o in range(options):
                     if o != k and guide[i, o] < np.inf:
-                        asks = asked(i, o, region, guide, use, prices)
+                        asks = _asked(i, o, region, guide, use, prices)
                         if asks < best:
                             best, best_o = asks, o
             if best_o >= 0:
@@ -143,6 +142,15 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 prices[j, r] += level / missing[r] + least[r] * growth
             if free[j, r] < -tolerance[j, r]:
                 length = wait(j, queue, waiting, first, length)
+
+
+@compiled
+def _asked(i, o, region, guide, use, prices):  # type: ignore[no-untyped-def]
+    """What a unit of row i pays at option o, the place it takes included."""
+    asks = guide[i, o]
+    for r in range(use.shape[2]):
+        asks += use[i, o, r] * prices[region[i, o], r]
+    return asks
 
 
 @compiled

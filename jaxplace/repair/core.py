@@ -174,15 +174,6 @@ def wait(j, queue, waiting, first, length):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def asked(i, o, region, guide, use, prices):  # type: ignore[no-untyped-def]
-    """What a unit of row i pays at option o, the place it takes included."""
-    asks = guide[i, o]
-    for r in range(use.shape[2]):
-        asks += use[i, o, r] * prices[region[i, o], r]
-    return asks
-
-
-@compiled
 def overload(free, tolerance, out):  # type: ignore[no-untyped-def]
     """Fill `out` [R] with what is too much in a region; whether anything is."""
     over = False

@@ -44,8 +44,8 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
     start, bids = _by_region(region, m)
     stop = start[1:].copy()
     # what of a bid is looked at is copied in a row at its region's first visit
-    seen, asks = np.zeros(m, np.bool_), np.empty(len(bids))
-    takes, values = np.empty((len(bids), resources)), np.empty(len(bids))
+    asks, values = np.empty(len(bids)), np.empty(len(bids))
+    takes = np.empty((len(bids), resources))
     only = np.empty(len(units), np.int64)  # option that has all of a row's units, or -1,
     place, pays, worths = np.zeros(len(units), np.int64), np.empty(len(units)), np.empty(len(units))
     for i in range(len(units)):
@@ -61,8 +61,7 @@ def _auction(region, guide, use, toll, units, free, spare, prices, worth, waitin
         visits[j] += 1
         if visits[j] > VISITS:
             continue
-        if not seen[j]:
-            seen[j] = True
+        if visits[j] == 1:
             stop[j] = _copied(j, start, bids, guide, use, prices, asks, takes, values)
         size, most = 0, 2 * (stop[j] - start[j])
         entry, source, key = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
