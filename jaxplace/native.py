@@ -37,6 +37,8 @@ def compiled(function: F, *, fast: bool = False, inline: bool = False) -> F:
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": inline}
     options["fastmath"] = FAST if fast else False
+    if inline:  # nothing else calls it: no door for Python to compile
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to keep the machine code in: compiled anew each run

@@ -13,6 +13,7 @@ import numpy as np
 from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
+    any_left,
     heap_of,
     line_of,
     overload,
@@ -115,7 +116,7 @@ def _auction(region, guide, use, units, free, prices, least, tolerance, waiting)
                 if todo[r] > 0 and use[i, k, r] > 0:
                     needed = max(needed, np.ceil(todo[r] / use[i, k, r] - 1e-9))
             if needed <= 0:
-                if _done(todo):
+                if not any_left(todo):
                     break
                 continue
             t = np.int64(min(np.float64(units[i, k]), needed))
@@ -164,10 +165,10 @@ def _blocks(region, units, m):  # type: ignore[no-untyped-def]
     for i in range(rows):
         for k in range(options):
             count[region[i, k]] += units[i, k] > 0
-    room, begin = 2 * count + SPARE, np.zeros(m, np.int64)
-    begin[1:] = np.cumsum(room)[:-1]
-    pool = np.empty(2 * room.sum(), np.int64)
-    count[:] = 0
+    room, begin, end = 2 * count + SPARE, np.empty(m, np.int64), 0
+    for j in range(m):
+        begin[j], end, count[j] = end, end + room[j], 0
+    pool = np.empty(2 * end, np.int64)
     for i in range(rows):
         for k in range(options):
             if units[i, k]:
@@ -183,20 +184,13 @@ def _moved(j, pool, begin, count, room, end):  # type: ignore[no-untyped-def]
     """A full block moves to the end of the pool, with twice the room; the pool and its new end."""
     size = 2 * room[j]
     if end + size > len(pool):
-        larger = np.empty(2 * (end + size), np.int64)
-        larger[:end] = pool[:end]
-        pool = larger
-    pool[end : end + count[j]] = pool[begin[j] : begin[j] + count[j]]
+        smaller, pool = pool, np.empty(2 * (end + size), np.int64)
+        for p in range(end):  # a slice takes seconds to compile
+            pool[p] = smaller[p]
+    for p in range(count[j]):
+        pool[end + p] = pool[begin[j] + p]
     begin[j], room[j] = end, size
     return pool, end + size
-
-
-@compiled
-def _done(todo):  # type: ignore[no-untyped-def]
-    left = 0
-    for value in todo:
-        left += value > 0
-    return left == 0
 
 
 def _drop(core: Core, free: np.ndarray, tolerance: np.ndarray) -> None:

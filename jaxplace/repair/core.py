@@ -184,6 +184,15 @@ def overload(free, tolerance, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def any_left(todo):  # type: ignore[no-untyped-def]
+    """Whether any is above 0."""
+    left = 0
+    for value in todo:
+        left += value > 0
+    return left > 0
+
+
+@compiled
 def heap_of(key, heap):  # type: ignore[no-untyped-def]
     """Make `heap`, positions in `key`, a heap with the least key on top, ties by position."""
     for root in range(len(heap) // 2 - 1, -1, -1):

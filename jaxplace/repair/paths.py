@@ -11,6 +11,7 @@ import numpy as np
 from jaxplace.native import compiled, lent
 from jaxplace.repair.core import (
     Core,
+    any_left,
     entries_of,
     heap_of,
     line_of,
@@ -105,7 +106,7 @@ def _search(  # type: ignore[no-untyped-def]
         if a < 0:
             return -1
         known[a] = True
-        if a != start and load[a].max() <= 0:
+        if a != start and not any_left(load[a]):
             return a
         e = head[a]
         while e >= 0:

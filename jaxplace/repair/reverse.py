@@ -127,7 +127,9 @@ def _copied(j, start, bids, guide, use, prices, asks, takes, values):  # type: i
         i, o = bids[n] // options, bids[n] % options
         value = _worth(use[i, o], prices[j])
         if guide[i, o] < np.inf and value > 0:
-            bids[end], asks[end], takes[end], values[end] = bids[n], guide[i, o], use[i, o], value
+            bids[end], asks[end], values[end] = bids[n], guide[i, o], value
+            for r in range(use.shape[2]):
+                takes[end, r] = use[i, o, r]
             end += 1
     return end
 

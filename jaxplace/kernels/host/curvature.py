@@ -46,7 +46,7 @@ def _options(r, menus, on, d, desk, temperature, begin, stop, asked):
     resources, last, used = capacity.shape[1], -1, 0
     count, weights = np.zeros(stop - begin, np.int64), np.zeros(stop - begin)
     where, shares = np.empty(0, np.int32), np.empty(0, np.float32)
-    takes = np.empty((0, resources + asked.sum()), np.float32)
+    each, takes = resources + asked[0] + asked[1], np.empty(0, np.float32)
     for i in range(begin, stop):
         if weight[i] == 0:
             continue
@@ -65,20 +65,19 @@ def _options(r, menus, on, d, desk, temperature, begin, stop, asked):
             unplaced[i], wide, tiles_of(reach), reduced, least, share, run)  # fmt: skip
         before, needed = used, used + tiles_of(reach) * TILE
         where, shares = longer(where, needed), longer(shares, needed)
-        takes = longer(takes, needed)
+        takes = longer(takes, needed * each)
         for n in range(runs):
             for p in range(uint64(run[n, 0]), uint64(run[n, 1])):
                 if share[p] > CUT * total:
                     entry = first + p
                     where[used], shares[used] = region[entry], share[p] / total
+                    at = used * each
                     for k in range(resources):
-                        takes[used, k] = use[i, k] * factor[entry]
-                    toll = resources
+                        takes[at + k] = use[i, k] * factor[entry]
                     if asked[0]:
-                        takes[used, toll] = at_home >= 0 and region[entry] != at_home
-                        toll += 1
+                        takes[at + resources] = at_home >= 0 and region[entry] != at_home
                     if asked[1]:
-                        takes[used, toll] = energy[i] * m_carbon[entry]
+                        takes[at + each - 1] = energy[i] * m_carbon[entry]
                     used += 1
         count[i - begin], weights[i - begin] = used - before, np.float64(weight[i]) / wide
-    return count, weights, where[:used], shares[:used], takes[:used]
+    return count, weights, where[:used], shares[:used], takes[: used * each].reshape(used, each)

@@ -181,9 +181,10 @@ def soften(unplaced, wide, tiles, reduced, least, share, run):
 
 @compiled
 def longer(values, size):
-    """The array, or one twice as long at least that begins with it and has room for `size`."""
+    """The list, or one twice as long at least that begins with it and has room for `size`."""
     if len(values) >= size:
         return values
-    more = np.empty((max(size, 2 * len(values)), *values.shape[1:]), values.dtype)
-    more[: len(values)] = values
+    more = np.empty(max(size, 2 * len(values)), values.dtype)
+    for p in range(len(values)):  # a slice takes seconds to compile
+        more[p] = values[p]
     return more
