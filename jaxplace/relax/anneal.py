@@ -241,20 +241,20 @@ def reanneal(
     point, of, moved = start.point, Constraints.of(problem), 0.0
     path: list[Waypoint] = []
     for heat in heats:
-        temperature, hot, cold = start.temperature * heat, not path, heat == heats[-1]
+        temperature, cold = start.temperature * heat, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
-        if not hot and problem is not part:
-            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
+        if cold and problem is not part:
+            part = kernels.shortlist(problem, of.duals(point), k=SAMPLED)
         known = _known(start, temperature)
         point = ascent.settle(
             part,
             _highest(part, temperature, known + moved, known, point),
             temperature,
             tolerance=ROUGH,
-            worth=worth if hot else worth / LESS,
+            worth=worth / LESS if cold else worth,
             report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
-            span=np.inf if hot else SPAN,
-            groups=not hot,
+            span=SPAN if cold else np.inf,
+            groups=cold,
         ).point
         moved = point - known
         path.append(Waypoint(temperature, point))

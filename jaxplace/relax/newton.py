@@ -333,11 +333,13 @@ def _carried(
     one should be next time.
     """
     start, rise, length = now, 0.0, float(np.abs(direction * of.unit).max()) / temperature
-    if length <= 0 or (of.taken(now.response) - of.limit) @ direction <= 0:
+    if length <= 0:
         return now, rise, far
     for _ in range(DOUBLINGS):
         ahead = np.clip(start.point + min(far / length, 1.0) * direction, *box)
         ahead = ahead.astype(np.float32).astype(np.float64)
+        if (of.taken(now.response) - of.limit) @ (ahead - now.point) <= 0:
+            break  # the value is concave: from here it only falls
         response = respond(problem, of, ahead, temperature)
         more = of.height(response, ahead) - height
         if more <= rise:

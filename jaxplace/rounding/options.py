@@ -79,7 +79,9 @@ def laid_out(
     inside = np.where(known, region, 0)
     cost = np.where(known, pairs.cost(column, inside), np.inf)
     cost[:, -1] = instance.unplaced[row]
-    toll = np.where(known[..., None], pairs.budget_use(column, inside)[..., budgets], 0.0)
+    toll = np.zeros((*region.shape, int(budgets.sum())))
+    if budgets.any():
+        toll = np.where(known[..., None], pairs.budget_use(column, inside)[..., budgets], 0.0)
     return Core(
         row=row,
         region=region,

@@ -9,7 +9,7 @@ import numpy as np
 from numba import float32, uint64
 
 from jaxplace.kernels.host.covariance import Covariance
-from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, inner
+from jaxplace.kernels.host.loops import CUT, FLOOR, LOG2E, LOWEST, ONE, exp2, fast, horizon, inner
 from jaxplace.kernels.host.rows import FAR, chunks
 from jaxplace.kernels.response import Response
 from jaxplace.native import frozen, lent, spread
@@ -69,8 +69,11 @@ def curvature(problem: Problem, duals: Duals, temperature: float) -> Covariance:
 
 
 @inner
-def _soften(region, cost, use, toll, prices, asked, wide, i, share):
-    """Fill `share`; the best, the sums of shares, of their squares and of what they lose."""
+def _soften(region, cost, use, toll, prices, asked, wide, i, share, slot):
+    """Fill the first of `share` and `slot` with the shares that count, and whose they are.
+
+    Returns how many, the best, the sums of shares, of their squares and of what they lose.
+    """
     options = uint64(region.shape[1])
     for k in range(options):
         share[k] = cost[i, k]
@@ -83,18 +86,23 @@ def _soften(region, cost, use, toll, prices, asked, wide, i, share):
     best = FAR
     for k in range(options):
         best = share[k] if share[k] < best else best
+    limit, active = horizon(best, wide), uint64(0)
+    for k in range(options):  # without a branch
+        left = share[k]
+        share[active], slot[active] = left, k
+        active += uint64(left < limit)
     slope = -LOG2E / wide
     total, square, regret = float32(0), float32(0), float32(0)
-    for k in range(options):
-        above = share[k] - best
+    for n in range(active):
+        above = share[n] - best
         z = above * slope
         z = z if z > LOWEST else LOWEST
         value = exp2(z) - FLOOR
-        share[k] = value
+        share[n] = value
         total += value
         square += value * value
         regret += value * above
-    return best, total, square, regret
+    return active, best, total, square, regret
 
 
 @fast
@@ -104,7 +112,8 @@ def _respond(
     region, cost, use, toll, weight, scale, prices, asked = lent(
         (region, cost, use, toll, weight, scale, prices, asked)
     )
-    share = np.empty(region.shape[1], np.float32)
+    share, slot = np.empty(region.shape[1], np.float32), np.empty(region.shape[1], np.int32)
+    resources, budgets = uint64(prices.shape[0]), uint64(len(asked))
     value, exact, regrets = 0.0, 0.0, 0.0
     for i in range(begin, stop):
         w = weight[i]
@@ -112,21 +121,20 @@ def _respond(
             doubt[i] = 0
             continue
         wide = float32(temperature) * scale[i]
-        best, total, square, regret = _soften(
-            region, cost, use, toll, prices, asked, wide, i, share
+        active, best, total, square, regret = _soften(
+            region, cost, use, toll, prices, asked, wide, i, share, slot
         )
         doubt[i] = ONE - square / (total * total)
         value += np.float64(w) * (best - (wide * np.log(total) if total > ONE else float32(0)))
         exact += np.float64(w) * best
         each = w / total
         regrets += np.float64(each) * regret
-        for k in range(uint64(region.shape[1])):
-            if share[k] > 0:
-                for r in range(uint64(prices.shape[0])):
-                    load[r, uint64(region[i, k])] += each * share[k] * use[i, r, k]
-        for b in range(len(asked)):
-            for k in range(uint64(region.shape[1])):
-                budget[b] += each * share[k] * toll[i, b, k]
+        for n in range(active):
+            k, part = uint64(slot[n]), each * share[n]
+            for r in range(resources):
+                load[r, uint64(region[i, k])] += part * use[i, r, k]
+            for b in range(budgets):
+                budget[b] += part * toll[i, b, k]
     sums[0], sums[1], sums[2] = value, exact, regrets
 
 
@@ -136,7 +144,8 @@ def _options(region, cost, use, toll, weight, scale, prices, asked, temperature,
         (region, cost, use, toll, weight, scale, prices, asked)
     )
     outside, resources, budgets = prices.shape[1] - 1, prices.shape[0], len(asked)
-    share, most = np.empty(region.shape[1], np.float32), (stop - begin) * region.shape[1]
+    share, slot = np.empty(region.shape[1], np.float32), np.empty(region.shape[1], np.int32)
+    most = (stop - begin) * region.shape[1]
     count, weights = np.zeros(stop - begin, np.int64), np.zeros(stop - begin)
     where, shares = np.empty(most, np.int32), np.empty(most, np.float32)
     takes, used = np.empty((most, resources + budgets), np.float32), 0
@@ -144,11 +153,14 @@ def _options(region, cost, use, toll, weight, scale, prices, asked, temperature,
         if weight[i] == 0:
             continue
         wide, before = float32(temperature) * scale[i], used
-        _, total, _, _ = _soften(region, cost, use, toll, prices, asked, wide, i, share)
-        for k in range(len(share)):
-            if region[i, k] == outside or share[k] <= CUT * total:
+        active, _, total, _, _ = _soften(
+            region, cost, use, toll, prices, asked, wide, i, share, slot
+        )
+        for n in range(active):
+            k = uint64(slot[n])
+            if region[i, k] == outside or share[n] <= CUT * total:
                 continue
-            where[used], shares[used] = region[i, k], share[k] / total
+            where[used], shares[used] = region[i, k], share[n] / total
             for r in range(resources):
                 takes[used, r] = use[i, r, k]
             for b in range(budgets):
