@@ -43,6 +43,7 @@ USUAL = 0.99  # of all use, what pays no more than usual duals,
 RAISE = 2.0  # and the factor between the heights that higher ones may be cut to
 MORE = 2  # times the steps, where duals settle last after a change,
 LESS = 10.0  # and what the value may still rise by there is so many times less
+SMALL = 4  # so many times fewer rows in a sample than in all: it does for all hotter temperatures
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
@@ -231,7 +232,7 @@ def reanneal(
 
     Args:
         problem: the relaxation's problem with other rows or limits.
-        part: a sample of it, for the hottest temperature.
+        part: a sample of it, for the hottest temperature, or all but the last if it is small.
         start: duals from before the change.
         ascent: the method at one temperature.
         heats: where they settle one after the other, in the start's temperature; the last is 1.
@@ -240,21 +241,22 @@ def reanneal(
     """
     point, of, moved = start.point, Constraints.of(problem), 0.0
     path: list[Waypoint] = []
-    for heat in heats:
-        temperature, cold = start.temperature * heat, heat == heats[-1]
+    last = 1 if problem.size < SMALL * part.size else len(heats) - 1
+    for place, heat in enumerate(heats):
+        temperature, hot, cold = start.temperature * heat, place < last, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
-        if cold and problem is not part:
-            part = kernels.shortlist(problem, of.duals(point), k=SAMPLED)
+        if not hot and problem is not part:
+            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
         known = _known(start, temperature)
         point = ascent.settle(
             part,
             _highest(part, temperature, known + moved, known, point),
             temperature,
             tolerance=ROUGH,
-            worth=worth / LESS if cold else worth,
+            worth=worth if hot else worth / LESS,
             report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
-            span=SPAN if cold else np.inf,
-            groups=cold,
+            span=np.inf if hot else SPAN,
+            groups=not hot,
         ).point
         moved = point - known
         path.append(Waypoint(temperature, point))
