@@ -72,7 +72,7 @@ def repair(
                 break
             if not reinsert(core, prices, worth=worth):
                 break
-            carry_off(core, prices)
+            carry_off(core, prices, deadline=deadline)
             now = settle()
             if now > cost:
                 core.units[:] = before

@@ -6,6 +6,8 @@ Orlin 1993, ch. 9) find the way out: from an overloaded region over units that c
 full region to the next to one with room, at the least reduced cost.
 """
 
+import time
+
 import numpy as np
 
 from jaxplace.native import compiled, lent
@@ -23,40 +25,48 @@ from jaxplace.repair.core import (
 
 
 VISITS = 30  # of a region, after which what is too much is left for others to drop
+PATHS = 64  # between two looks at the clock
 
 
-def carry_off(core: Core, prices: np.ndarray) -> None:
+def carry_off(core: Core, prices: np.ndarray, *, deadline: float = np.inf) -> None:
     """Move what overloads regions to where there is room, or leave it out where that is cheaper.
 
     Args:
         core: changed in place.
         prices: [m + 1, R] duals [USD per use], 0 at m: what a unit pays for the place it takes.
+        deadline: `time.perf_counter` after which the rest is left for others to drop.
     """
     tolerance, free = core.hair(), core.free()
     short = (free < -tolerance).any(1)
-    if short.any():
-        asks = core.asks(prices)
-        _carry(core.region, asks, core.use, core.units, free, tolerance, short)
+    if not short.any():
+        return
+    asks, visits, paths = core.asks(prices), np.zeros(len(free), np.int64), PATHS
+    while paths == PATHS and time.perf_counter() < deadline:
+        short = (free < -tolerance).any(1) & (visits < VISITS)
+        paths = _carry(
+            core.region, asks, core.use, core.units, free, tolerance, short, visits, PATHS
+        )
 
 
 @compiled
-def _carry(region, asks, use, units, free, tolerance, waiting):  # type: ignore[no-untyped-def]
-    """Visit overloaded regions, those that wait longest first."""
+def _carry(region, asks, use, units, free, tolerance, waiting, visits, most):  # type: ignore[no-untyped-def]
+    """Visit overloaded regions, those that wait longest first; the paths searched, up to `most`."""
     region, asks, use, units, free, tolerance = lent((region, asks, use, units, free, tolerance))
     m, resources = free.shape
     lists = entries_of(region, units, m)
     queue, length = line_of(waiting)
     first = 0
-    visits, source = np.zeros(m, np.int64), np.empty(m, np.int64)
+    source, paths = np.empty(m, np.int64), 0
     cost, load, known = np.empty(m), np.empty((m, resources)), np.empty(m, np.bool_)
     path = np.empty(m, np.int64)
-    while length:
+    while length and paths < most:
         j = queue[first]
         first, length = (first + 1) % m, length - 1
         waiting[j] = False
         visits[j] += 1
         if visits[j] > VISITS or not overload(free[j], tolerance[j], load[j]):
             continue
+        paths += 1
         end = _search(
             j, region, asks, use, units, free, tolerance, lists, cost, load, known, source
         )
@@ -72,6 +82,7 @@ def _carry(region, asks, use, units, free, tolerance, waiting):  # type: ignore[
         for hop in range(hops, -1, -1):
             if overload(free[path[hop]], tolerance[path[hop]], load[path[hop]]):
                 length = wait(path[hop], queue, waiting, first, length)
+    return paths
 
 
 @compiled

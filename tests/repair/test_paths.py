@@ -5,6 +5,7 @@ import pytest
 from cores import KINDS, rounded_at_zero
 
 from jaxplace.instance import Instance
+from jaxplace.repair import paths
 from jaxplace.repair.paths import carry_off
 
 
@@ -32,6 +33,21 @@ def test_no_region_is_left_overloaded_and_no_unit_is_lost(kind, seed):
     assert (core.units.sum(1) == before).all()
     assert (core.units[~np.isfinite(core.cost)] == 0).all()
     assert (core.free() >= -core.hair()).all()
+
+
+def test_it_goes_on_after_a_look_at_the_clock(monkeypatch):
+    monkeypatch.setattr(paths, "PATHS", 1)
+    core, prices = crowded(KINDS[next(iter(KINDS))](0))
+    assert (core.free() < -core.hair()).any(1).sum() > 1
+    carry_off(core, prices)
+    assert (core.free() >= -core.hair()).all()
+
+
+def test_after_the_deadline_nothing_is_moved():
+    core, prices = crowded(KINDS[next(iter(KINDS))](0))
+    before = core.units.copy()
+    carry_off(core, prices, deadline=-np.inf)
+    assert (core.units == before).all()
 
 
 def three_in_a_row(unplaced):
