@@ -40,22 +40,26 @@ def carry_off(core: Core, prices: np.ndarray, *, deadline: float = np.inf) -> No
     short = (free < -tolerance).any(1)
     if not short.any():
         return
-    asks, visits, paths = core.asks(prices), np.zeros(len(free), np.int64), PATHS
+    asks, lists = core.asks(prices), entries_of(core.region, core.units, len(free))
+    queue, length = line_of(short)
+    visits, line, paths = np.zeros(len(free), np.int64), np.array([0, length]), PATHS
     while paths == PATHS and time.perf_counter() < deadline:
-        short = (free < -tolerance).any(1) & (visits < VISITS)
         paths = _carry(
-            core.region, asks, core.use, core.units, free, tolerance, short, visits, PATHS
-        )
+            core.region, asks, core.use, core.units, free, tolerance, lists, visits, short, queue,
+            line, PATHS)  # fmt: skip
 
 
 @compiled
-def _carry(region, asks, use, units, free, tolerance, waiting, visits, most):  # type: ignore[no-untyped-def]
-    """Visit overloaded regions, those that wait longest first; the paths searched, up to `most`."""
+def _carry(  # type: ignore[no-untyped-def]
+    region, asks, use, units, free, tolerance, lists, visits, waiting, queue, line, most
+):
+    """Visit overloaded regions, those that wait longest first; the paths searched, up to `most`.
+
+    `line` [2] is where the queue begins and how long it is, for the next call.
+    """
     region, asks, use, units, free, tolerance = lent((region, asks, use, units, free, tolerance))
     m, resources = free.shape
-    lists = entries_of(region, units, m)
-    queue, length = line_of(waiting)
-    first = 0
+    first, length = line
     source, paths = np.empty(m, np.int64), 0
     cost, load, known = np.empty(m), np.empty((m, resources)), np.empty(m, np.bool_)
     path = np.empty(m, np.int64)
@@ -82,6 +86,7 @@ def _carry(region, asks, use, units, free, tolerance, waiting, visits, most):  #
         for hop in range(hops, -1, -1):
             if overload(free[path[hop]], tolerance[path[hop]], load[path[hop]]):
                 length = wait(path[hop], queue, waiting, first, length)
+    line[0], line[1] = first, length
     return paths
 
 
