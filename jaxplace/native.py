@@ -128,3 +128,14 @@ def _counting_sort(key: np.ndarray, classes: int) -> np.ndarray:
         order[at[key[i]]] = i
         at[key[i]] += 1
     return order
+
+
+@compiled
+def longer(values: np.ndarray, size: int) -> np.ndarray:
+    """The list, or one twice as long at least that begins with it and has room for `size`."""
+    if len(values) >= size:
+        return values
+    more = np.empty(max(size, 2 * len(values)), values.dtype)
+    for p in range(len(values)):  # a slice takes seconds to compile
+        more[p] = values[p]
+    return more

@@ -10,7 +10,7 @@ ends them.
 
 import numpy as np
 
-from jaxplace.native import compiled, lent
+from jaxplace.native import compiled, lent, longer
 from jaxplace.repair.core import (
     Core,
     any_left,
@@ -183,10 +183,7 @@ def _blocks(region, units, m):  # type: ignore[no-untyped-def]
 def _moved(j, pool, begin, count, room, end):  # type: ignore[no-untyped-def]
     """A full block moves to the end of the pool, with twice the room; the pool and its new end."""
     size = 2 * room[j]
-    if end + size > len(pool):
-        smaller, pool = pool, np.empty(2 * (end + size), np.int64)
-        for p in range(end):  # a slice takes seconds to compile
-            pool[p] = smaller[p]
+    pool = longer(pool, end + size)
     for p in range(count[j]):
         pool[end + p] = pool[begin[j] + p]
     begin[j], room[j] = end, size

@@ -4,9 +4,9 @@ import numpy as np
 from numba import float32, int32, uint64
 
 from jaxplace.kernels.host.covariance import Covariance
-from jaxplace.kernels.host.loops import CUT, TILE, enter, fast, longer, reduce, soften, tiles_of
+from jaxplace.kernels.host.loops import CUT, TILE, enter, fast, reduce, soften, tiles_of
 from jaxplace.kernels.host.rows import arrays, new_desk
-from jaxplace.native import lent, spread
+from jaxplace.native import lent, longer, spread
 from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Rows, Tables
 

@@ -177,14 +177,3 @@ def soften(unplaced, wide, tiles, reduced, least, share, run):
     if above < CERTAIN * wide:
         out = exp2(above * slope)
     return best, total + out, out, square + out * out, regret + out * above, runs
-
-
-@compiled
-def longer(values, size):
-    """The list, or one twice as long at least that begins with it and has room for `size`."""
-    if len(values) >= size:
-        return values
-    more = np.empty(max(size, 2 * len(values)), values.dtype)
-    for p in range(len(values)):  # a slice takes seconds to compile
-        more[p] = values[p]
-    return more
