@@ -92,7 +92,9 @@ def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:
     """
     if not _on_host(problem) or problem.regions < 2 * k:
         return problem
-    lists = host.shortlist(problem.rows, problem.tables, problem.book.menus, duals, k=k)
+    lists = host.shortlist(
+        problem.rows, problem.tables, problem.book.menus, duals, k=k, size=problem.size
+    )
     return replace(problem, lists=lists)
 
 

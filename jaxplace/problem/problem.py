@@ -61,15 +61,30 @@ class Tables(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """A few regions that each row chooses from, host arrays; the last option is "unplaced".
+    """A few regions that each row chooses from, and "unplaced", all in order of reduced cost.
 
-    Padding options, and the unplaced one, are at region m, which has no dual; B budgets are set.
+    In tiles of W options, and the first tiles of all rows come before the second ones: a pass
+    reads a row's next tile only where one of its options may be near the best.  The order is
+    that at the duals where they were listed; at others, what these fell by says how far a tile's
+    options are away at least.  Host arrays; padding options, and the unplaced one, are at region
+    m, which has no dual; B budgets are set.
     """
 
-    region: np.ndarray  # [N, K] i32
-    cost: np.ndarray  # [N, K] f32, scaled
-    use: np.ndarray  # [N, R, K] f32, scaled
-    toll: np.ndarray  # [N, B, K] f32: what a unit takes of each budget
+    region: np.ndarray  # [T, N, W] i32
+    cost: np.ndarray  # [T, N, W] f32, scaled
+    use: np.ndarray  # [R, T, N, W] f32, scaled
+    toll: np.ndarray  # [B, T, N, W] f32: what a unit takes of each budget
+    floor: np.ndarray  # [T, N] f32: a tile's least reduced cost where it was listed
+    most: np.ndarray  # [R + B, N] f32: the largest `use` and `toll`
+    seen: np.ndarray  # [blocks, m + 1] u8: 1 where a block of rows lists the region
+    prices: np.ndarray  # [R, m + 1] f32 capacity duals where the rows were listed
+    asked: np.ndarray  # [B] f32 the budgets' there
+
+    def take(self, index: np.ndarray) -> "Lists":
+        """The lists of some rows, all in one block."""
+        options = {name: np.take(getattr(self, name), index, axis=-2) for name in self._fields[:4]}
+        rows = {name: np.take(getattr(self, name), index, axis=-1) for name in self._fields[4:6]}
+        return self._replace(**options, **rows, seen=self.seen.max(0, keepdims=True))
 
 
 class Duals(NamedTuple):
@@ -144,7 +159,7 @@ class Problem:
         padded[: len(index)] = index
         weights = np.zeros(len(padded), np.float32)
         weights[: len(index)] = self.weight[index] if weight is None else weight
-        lists = None if self.lists is None else Lists(*(field[padded] for field in self.lists))
+        lists = None if self.lists is None else self.lists.take(padded)
         if runtime.platform() == "cpu":  # XLA would compile a gather for every size
             rows = Rows(*(None if f is None else _gather(f, padded) for f in self.rows))
         else:

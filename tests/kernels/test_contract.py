@@ -53,7 +53,12 @@ def _listed(problem: Problem, duals: Duals) -> Problem:
         return problem
     others = jax.tree.map(lambda dual: 0.5 * dual, duals)
     lists = host.shortlist(
-        problem.rows, problem.tables, problem.book.menus, others, k=problem.limit.shape[0]
+        problem.rows,
+        problem.tables,
+        problem.book.menus,
+        others,
+        k=problem.limit.shape[0],
+        size=problem.size,
     )
     return replace(problem, lists=lists)
 
@@ -398,17 +403,46 @@ def test_a_short_list_has_the_cheapest_regions():
     """At most k, none dearer than one that is left out; the pass over them is the rows' own."""
     point = Point.of("no feature")
     problem, k = point.compiled.problem, 3
-    lists = host.shortlist(problem.rows, problem.tables, problem.book.menus, point.duals, k=k)
+    lists = host.shortlist(
+        problem.rows, problem.tables, problem.book.menus, point.duals, k=k, size=problem.size
+    )
     each = options(point, point.capacity, point.budgets)[:, :-1]
     regions = problem.regions
     for i, row in enumerate(each):
-        listed = lists.region[i][lists.region[i] < regions]
+        listed = lists.region[:, i][lists.region[:, i] < regions]
         assert 1 <= len(listed) <= k
         rest = np.delete(row, listed)
         assert row[listed].max() <= rest.min() * (1 + 1e-5)
     cold = 1e-6
     short = api.respond(replace(problem, lists=lists), point.duals, cold)
     np.testing.assert_allclose(short.exact, oracle(point, cold).exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
+@pytest.mark.parametrize("features", [(), ("two_resources", "max_moves", "carbon_cap", "counts")])
+def test_lists_made_elsewhere_answer_alike(features, factor):
+    """However far the duals went, up or down, no option is left unread that has a share."""
+    rng = np.random.default_rng(5)
+    problem = compile_instance(random_instance(5, n=300, m=100, features=features)).problem
+    moves, carbon = (np.float32(0.2) if np.isfinite(b) else None for b in problem.budgets)
+    duals = Duals(rng.exponential(0.5, problem.limit.shape).astype(np.float32), moves, carbon)
+    there = jax.tree.map(
+        lambda d: (d * factor * rng.uniform(0.5, 1.5, np.shape(d))).astype(np.float32), duals
+    )
+    lists = host.shortlist(
+        problem.rows, problem.tables, problem.book.menus, there, k=100, size=problem.size
+    )
+    read = lists._replace(floor=np.where(lists.floor < 1e29, -1e29, lists.floor))  # every tile
+    for temperature in (0.3, 1e-3, 1e-5):
+        found, whole = (
+            api.respond(replace(problem, lists=some), duals, temperature) for some in (lists, read)
+        )
+        wanted = api.respond(problem, duals, temperature)
+        for name in ("value", "exact", "load", "budget"):
+            np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-9)
+            np.testing.assert_allclose(
+                getattr(found, name), getattr(wanted, name), rtol=1e-4, atol=1e-3
+            )
 
 
 def test_taken_rows_keep_their_lists():

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import float32, int32, uint64
 
+from jaxplace.kernels.host.lists import BLOCK, WIDTH, block_of, prices_of
 from jaxplace.kernels.host.loops import ONE, TILE, enter, fast, inner, reduce, tiles_of
 from jaxplace.kernels.host.rows import FAR, arrays, chunks, new_desk
 from jaxplace.native import lent, spread
@@ -32,22 +33,32 @@ def best_regions(
     return region, reduced
 
 
-def shortlist(rows: Rows, tables: Tables, menus: Menus, duals: Duals, *, k: int) -> Lists:
-    """About the k regions of least reduced cost of each row, k at most, in no order."""
+def shortlist(
+    rows: Rows, tables: Tables, menus: Menus, duals: Duals, *, k: int, size: int
+) -> Lists:
+    """About the k regions of least reduced cost of each of the first `size` rows, k at most."""
     r, on, d = arrays(rows, tables, duals)
-    n, (m, resources) = len(r.weight), d.capacity.shape
+    m, resources = d.capacity.shape
+    budgets, tiles = on.toll + on.carbon, -(-(k + 1) // int(WIDTH))
+    prices, asked = prices_of(duals, m)
+    options = (tiles, size, int(WIDTH))
     lists = Lists(
-        region=np.empty((n, k + 1), np.int32),
-        cost=np.empty((n, k + 1), np.float32),
-        use=np.empty((n, resources, k + 1), np.float32),
-        toll=np.empty((n, on.toll + on.carbon, k + 1), np.float32),
+        region=np.empty(options, np.int32),
+        cost=np.empty(options, np.float32),
+        use=np.empty((resources, *options), np.float32),
+        toll=np.empty((budgets, *options), np.float32),
+        floor=np.empty((tiles, size), np.float32),
+        most=np.zeros((resources + budgets, size), np.float32),
+        seen=np.zeros((-(-size // BLOCK), m + 1), np.uint8),
+        prices=prices,
+        asked=asked,
     )
 
     def part(start: int, stop: int) -> None:
         desk = new_desk(m, resources)
-        _shortlist(r, menus, on, d, desk, start, stop, *lists)
+        _shortlist(r, menus, on, d, desk, start, stop, k, lists)
 
-    spread(part, n, chunks=chunks(n))
+    spread(part, size, chunks=chunks(size))
     return lists
 
 
@@ -115,9 +126,24 @@ def _width(reduced, tiles, low, k, guess):
     return inside, inside if outside < FAR else guess
 
 
+@inner
+def _order(value, count, spot):
+    """The place of each value when they are in rising order, equal ones as they come.
+
+    Each is compared with all: of so few, in vector registers, that is the fastest.
+    """
+    for q in range(count):
+        before = int32(0)
+        for o in range(q):
+            before += int32(value[o] <= value[q])
+        for o in range(q, count):
+            before += int32(value[o] < value[q])
+        spot[q] = before
+
+
 @fast
-def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, toll):
-    r, menus, d, desk = lent((r, menus, d, desk))
+def _shortlist(r, menus, on, d, desk, begin, stop, k, lists):
+    r, menus, d, desk, lists = lent((r, menus, d, desk, lists))
     use, energy, egress, state, scale = r.use, r.energy, r.egress, r.state, r.scale
     leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
     budget, residency, fits = r.budget, r.residency, r.fit
@@ -126,9 +152,11 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
     factor, fit, least_fit = menus.factor, menus.fit, menus.least_fit
     capacity, transfer = d.capacity, d.transfer
     paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
-    least = desk.least
-    k, last, guess = found_region.shape[1] - 1, -1, ONE
+    least, last, guess = desk.least, -1, ONE
+    found, cost, uses, toll = lists.region, lists.cost, lists.use, lists.toll
+    most, floor, seen, options = lists.most, lists.floor, lists.seen, len(lists.cost) * WIDTH
     slot = np.empty(len(reduced) + 1, np.int32)
+    value, spot = np.empty(options, np.float32), np.empty(options, np.int32)
     for i in range(begin, stop):
         menu = enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
                      m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
@@ -154,23 +182,47 @@ def _shortlist(r, menus, on, d, desk, begin, stop, found_region, cost, uses, tol
                 slot[count] = p
                 count += uint64(reduced[p] <= limit and reduced[p] < FAR)
         count = min(count, uint64(k))
-        for q in range(count, k + 1):  # nothing, and last of all the unplaced option
-            found_region[i, q], cost[i, q] = len(capacity), FAR
-            uses[i, :, q], toll[i, :, q] = 0, 0
-        cost[i, k] = r.unplaced[i]
         for q in range(count):
+            value[q] = reduced[uint64(slot[q])]
+        value[count] = r.unplaced[i]
+        block = block_of(i, seen)
+        for q in range(count, options):  # nothing; among it, "unplaced" finds its place below
+            tile, at = q // WIDTH, q % WIDTH
+            found[tile, i, at], cost[tile, i, at] = len(capacity), FAR
+            for l in range(len(uses)):
+                uses[l, tile, i, at] = 0
+            for b in range(len(toll)):
+                toll[b, tile, i, at] = 0
+        for tile in range(len(floor)):
+            floor[tile, i] = FAR
+        _order(value, count + uint64(1), spot)
+        for q in range(count + uint64(1)):
+            tile, at = uint64(spot[q]) // WIDTH, uint64(spot[q]) % WIDTH
+            if at == 0:
+                floor[tile, i] = value[q]
+            if q == count:
+                found[tile, i, at], cost[tile, i, at] = len(capacity), value[q]
+                for l in range(len(uses)):
+                    uses[l, tile, i, at] = 0
+                for b in range(len(toll)):
+                    toll[b, tile, i, at] = 0
+                continue
             p = uint64(slot[q])
             left, j = reduced[p], region[first + p]
             for l in range(capacity.shape[1]):
-                uses[i, l, q] = use[i, l] * factor[first + p]
+                taken = use[i, l] * factor[first + p]
+                uses[l, tile, i, at], most[l, i] = taken, max(most[l, i], taken)
                 left -= use[i, l] * paid[l, p]
             if on.toll and at_home >= 0 and j != at_home:
-                toll[i, 0, q] = ONE
+                toll[0, tile, i, at] = ONE
                 left -= d.moves
             elif on.toll:
-                toll[i, 0, q] = 0
+                toll[0, tile, i, at] = 0
             if on.carbon:
                 kg = energy[i] * m_carbon[first + p]
-                toll[i, on.toll, q] = kg
+                toll[on.toll, tile, i, at] = kg
                 left -= d.carbon * kg
-            found_region[i, q], cost[i, q] = j, left
+            for b in range(len(toll)):
+                l = capacity.shape[1] + b
+                most[l, i] = max(most[l, i], toll[b, tile, i, at])
+            found[tile, i, at], cost[tile, i, at], seen[block, j] = j, left, 1
