@@ -18,7 +18,6 @@ from jaxplace.placement import Certificate, Checkpoint, Duals, Placement
 from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, resume
-from jaxplace.relax.ascent import Constraints
 from jaxplace.repair import repair, search
 from jaxplace.rounding import RISE, Rounded, round_plan
 from jaxplace.settings import Settings
@@ -288,9 +287,7 @@ def servable(compiled: Compiled) -> tuple[Compiled, float]:
     They are unplaced in every plan; with weight 0 they say nothing about bound and regret.
     """
     problem, instance = compiled.problem, compiled.pairs.instance
-    nothing = Constraints.of(problem).duals(begin(problem).point)
-    _, reduced = kernels.best_regions(problem, nothing, k=1)
-    allowed = np.isfinite(np.asarray(reduced)[:, 0])
+    allowed = kernels.servable(problem)
     weight = np.where(allowed, np.asarray(problem.rows.weight), np.float32(0))
     row = compiled.order[~allowed[: problem.size]]
     penalty = float(instance.count[row] @ instance.unplaced[row])

@@ -30,6 +30,7 @@ __all__ = [
     "curvature",
     "reduced_costs",
     "respond",
+    "servable",
     "shortlist",
 ]
 
@@ -82,6 +83,19 @@ def best_regions(
     from jaxplace.kernels import device  # loads JAX
 
     return device.best_regions(problem, duals, k=k)
+
+
+def servable(problem: Problem) -> np.ndarray:
+    """[N] bool: the rows that some region allows."""
+    if _on_host(problem):
+        menus = problem.book.menus
+        return host.servable(problem.rows, problem.tables, menus, size=problem.size)
+    from jaxplace.kernels import device  # loads JAX
+
+    moves, carbon = (np.float32(0) if on else None for on in np.isfinite(problem.budgets))
+    nothing = Duals(np.zeros(problem.limit.shape, np.float32), moves, carbon)
+    _, reduced = device.best_regions(problem, nothing, k=1)
+    return np.isfinite(np.asarray(reduced)[:, 0])
 
 
 def shortlist(problem: Problem, duals: Duals, *, k: int) -> Problem:

@@ -308,6 +308,24 @@ def test_best_regions_are_the_first_of_the_sorted(backend, kind, k):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_servable_rows_have_an_allowed_region(kind):
+    """Rows that are too large for all regions in reach have none."""
+    instance, rng = KINDS[kind](3), np.random.default_rng(3)
+    capacity, terms = instance.capacity.copy(), instance.terms
+    size = np.quantile(evaluate.use(instance, 0, slice(None)), 0.4)
+    capacity[:, 0] = size * rng.uniform(0.5, 1.5, instance.regions)
+    if isinstance(terms, DenseTerms):  # says itself what is too large
+        fits = np.arange(instance.rows)[:, None] % 3 > 0
+        terms = replace(terms, allowed=terms.allowed & fits)
+    instance = replace(instance, capacity=capacity, terms=terms)
+    compiled = compile_instance(instance)
+    found = api.servable(compiled.problem)[: instance.rows]
+    wanted = evaluate.allowed(instance, compiled.order).any(1)
+    np.testing.assert_array_equal(found, wanted)
+    assert 0 < wanted.sum() < len(wanted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_reduced_costs_are_the_whole_matrix(backend, kind):
     """Every pair's reduced cost, inf where not allowed and at padding regions."""
     point = Point.of(kind)

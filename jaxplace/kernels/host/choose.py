@@ -62,6 +62,35 @@ def shortlist(
     return lists
 
 
+def servable(rows: Rows, tables: Tables, menus: Menus, *, size: int) -> np.ndarray:
+    """[N] bool: the rows, of the first `size`, that some region allows."""
+    nothing = np.zeros((tables.reach.shape[1], rows.use.shape[1]), np.float32)
+    r, on, _ = arrays(rows, tables, Duals(nothing))
+    found = np.zeros(len(r.weight), bool)
+
+    def part(start: int, stop: int) -> None:
+        _servable(r, menus, on, start, stop, found)
+
+    spread(part, size, chunks=chunks(size))
+    return found
+
+
+@fast
+def _servable(r, menus, on, begin, stop, found):
+    r, menus = lent((r, menus))
+    for i in range(begin, stop):
+        menu = menus.of[r.place[i], r.residency[i * on.residency]]
+        for p in range(menus.start[menu], menus.start[menu] + menus.size[menu]):
+            if menus.rank[p] > r.budget[i]:
+                break
+            fits = True
+            for k in range(on.fit * r.fit.shape[1]):
+                fits = fits and menus.fit[k, p] >= r.fit[i, k]
+            if fits:
+                found[i] = True
+                break
+
+
 @fast
 def _best(r, menus, on, d, desk, begin, stop, found_region, found):
     r, menus, d, desk = lent((r, menus, d, desk))
