@@ -28,14 +28,13 @@ from jaxplace.status import Status
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 LITTLE = 0.2  # of what is missing: from a warm start, an attempt that brings less is the last
-QUICK = -1  # the attempt before the first: a hasty one often does
-HASTY = 8.0  # how much less far the relaxation goes for it,
-FASTER = 4.0  # and how fast it cools; at 9 the bound of large instances falls short of the gap
+HASTY = 2  # attempts before the first: they often do, the last of them with duals as good
+FASTER = 4.0  # how fast they cool; at 9 the bound of large instances falls short of the gap
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FEW_PER_REGION = 50  # rows up to which a hasty attempt, all sizes at once, leaves units out
 MANY_ROWS = 500_000  # above which a hasty attempt takes as long and often misses
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
-CONTENT = 0.95  # of the gap asked for: where the search ends; the rest is for float32's bound
+CONTENT = 0.98  # of the gap asked for: where the search ends; the rest is for float32's bound
 SHORTEST = 1.0  # seconds for what the least of a budget would be
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
@@ -112,11 +111,14 @@ class _Run:
         few = rows <= FEW_ROWS or rows <= FEW_PER_REGION * instance.regions
         several = len(instance.resources) > 1  # all sizes at once find no room that has both
         patient = rows > MANY_ROWS or several or (few and warm_start is None)
-        first = 0 if patient else QUICK
+        first = 0 if patient else -HASTY
         if rows <= FEW_ROWS:
             attempts = min(attempts, 1)
         attempts = max(attempts, first + 1)
+        missing, asked = 0.0, np.inf
         for attempt in range(first, attempts):
+            if attempt < 0 and missing > asked:
+                continue  # too far off for another hasty one
             with self.clock("relax"):
                 state = self.relax(compiled, state, goal, attempt)
             if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
@@ -131,7 +133,7 @@ class _Run:
             asked = goal * abs(self.plan)
             missing = self.plan - self.bound(compiled, state) - CONTENT * asked
             little = warm_start is not None and before - self.plan < LITTLE * missing
-            stuck = little and attempt > QUICK and missing > asked
+            stuck = little and attempt >= 0 and missing > asked
             if missing <= 0 or stuck:
                 break
             if self.late():
@@ -185,7 +187,7 @@ class _Run:
 
     def relax(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Relaxation:
         """Cool on until the regret is small enough, the time is over or the steps are."""
-        solver = self.settings.solver
+        solver, hasty = self.settings.solver, attempt < 0
 
         def watch(now: Relaxation) -> bool:
             self.note(compiled, now, "relax")
@@ -195,10 +197,10 @@ class _Run:
             compiled.problem,
             state,
             self.ascent(compiled),
-            regret=REGRET * goal * (HASTY if attempt == QUICK else TIGHTEN**-attempt),
+            regret=REGRET * goal * TIGHTEN ** -(attempt + hasty),
             watch=watch,
             seed=self.settings.seed,
-            cooling=FASTER if attempt == QUICK else COOLING,
+            cooling=FASTER if hasty else COOLING,
         )
 
     def ascent(self, compiled: Compiled) -> AbstractAscent:
@@ -213,7 +215,7 @@ class _Run:
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
             seed=self.settings.seed + max(attempt, 0),
-            quick=attempt == QUICK,
+            quick=attempt < 0,
         )
         hair = state.temperature * compiled.problem.scaling.cost
         bound = self.bound(compiled, state)
@@ -227,9 +229,9 @@ class _Run:
             target=target,
             enough=ENOUGH * goal * abs(bound),
             worth=content / 2,
-            hasty=attempt == QUICK,
+            hasty=attempt < 0,
         )
-        if attempt != QUICK and rounded.core.kept():
+        if attempt >= 0 and rounded.core.kept():
             search(
                 rounded.core,
                 rounded.prices,
