@@ -24,30 +24,30 @@ GAP = 3e-3  # one attempt at a plan is enough for it, so that counts do not hang
 CEILINGS = {
     "demo": {
         "first": {
-            "steps": 23,
+            "steps": 33,
             "attempts": 1,
-            "respond": 40,
-            "respond pairs": 34e6,
-            "curvature": 29,
-            "curvature pairs": 12e6,
-            "best_regions": 5,
-            "best_regions pairs": 9e6,
+            "respond": 57,
+            "respond pairs": 35e6,
+            "curvature": 39,
+            "curvature pairs": 9e6,
+            "best_regions": 4,
+            "best_regions pairs": 5e6,
             "reduced_costs pairs": 0,
         }
     },
     "generated": {
         "first": {
-            "steps": 38,
+            "steps": 42,
             "attempts": 1,
-            "respond": 56,
-            "respond pairs": 110e6,
-            "curvature": 44,
-            "curvature pairs": 15e6,
-            "best_regions": 5,
-            "best_regions pairs": 7e6,
+            "respond": 66,
+            "respond pairs": 36e6,
+            "curvature": 48,
+            "curvature pairs": 11e6,
+            "best_regions": 4,
+            "best_regions pairs": 5e6,
             "reduced_costs pairs": 0,
         },
-        "next": {"steps": 39, "respond pairs": 110e6, "compiled by XLA": 0, "compiled by Numba": 0},
+        "next": {"steps": 43, "respond pairs": 31e6, "compiled by XLA": 0, "compiled by Numba": 0},
     },
 }
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where the program was on the disk

@@ -24,7 +24,7 @@ from planted import PLANTED, M, N
 from jaxplace import pipeline, runtime
 from jaxplace.errors import InputError
 from jaxplace.instance import DenseTerms, Instance
-from jaxplace.pipeline import QUICK, solve
+from jaxplace.pipeline import HASTY, solve
 from jaxplace.placement import Checkpoint, Placement
 from jaxplace.settings import Settings, SolverSettings
 from jaxplace.status import Status
@@ -346,14 +346,27 @@ def test_a_gap_asked_for_is_enough(gap):
     assert placement.certificate.gap <= gap
 
 
+def noted_attempts(monkeypatch):
+    """A list that every attempt from now on is written to."""
+    made = []
+    round_plan = pipeline._Run.round
+
+    def noted(self, compiled, state, goal, attempt):
+        made.append(attempt)
+        return round_plan(self, compiled, state, goal, attempt)
+
+    monkeypatch.setattr(pipeline._Run, "round", noted)
+    return made
+
+
 @pytest.mark.parametrize(
     ("rows", "most", "gap", "warm", "feature", "attempts"),
     [
-        (2100, None, 0.5, False, "egress", [QUICK]),
-        (2100, None, 0.0, False, "egress", [QUICK, 0, 1]),
+        (2100, None, 0.5, False, "egress", [-HASTY]),
+        (2100, None, 0.0, False, "egress", [-HASTY, 0, 1]),
         (2000, None, 0.5, False, "egress", [0]),
         (2000, None, 0.0, False, "egress", [0]),
-        (2000, None, 0.0, True, "egress", [QUICK, 0]),
+        (2000, None, 0.0, True, "egress", [-HASTY, 0]),
         (2100, 2050, 0.5, False, "egress", [0]),
         (2100, 2050, 0.5, True, "egress", [0]),
         (2100, None, 0.5, False, "two_resources", [0]),
@@ -364,23 +377,25 @@ def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
 
     But not for few or many rows, nor with several resources.
     """
-    made = []
-    round_plan = pipeline._Run.round
-
-    def noted(self, compiled, state, goal, attempt):
-        made.append(attempt)
-        return round_plan(self, compiled, state, goal, attempt)
-
     instance = random_instance(3, n=rows, m=5, features={feature})
     assert instance.rows == rows
     settings = Settings(gap_target=gap, time_limit_s=60.0, solver=SolverSettings(attempts=2))
     start = solve(instance, replace(settings, gap_target=0.5)) if warm else None
-    monkeypatch.setattr(pipeline._Run, "round", noted)
+    made = noted_attempts(monkeypatch)
     monkeypatch.setattr(pipeline, "LITTLE", -np.inf)  # the last is not the one that brings little
     if most:
         monkeypatch.setattr(pipeline, "MANY_ROWS", most)
     solve(instance, settings, warm_start=start)
     assert made == attempts
+
+
+def test_a_near_miss_is_followed_by_another_hasty_attempt(monkeypatch):
+    """Whatever misses the gap by less than the gap itself is near."""
+    made = noted_attempts(monkeypatch)
+    monkeypatch.setattr(pipeline, "CONTENT", 0.0)  # nothing is near enough
+    instance = random_instance(3, n=2100, m=5, features={"egress"})
+    solve(instance, Settings(gap_target=0.5, solver=SolverSettings(attempts=1)))
+    assert made == [-HASTY, 1 - HASTY, 0]
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 100])
