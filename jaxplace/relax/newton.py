@@ -47,6 +47,7 @@ SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is 
 SMALL = 1e-6  # of all use: gradients below it surprise nobody
 SURPRISING = 0.5  # share of a gradient that the model did not foresee: it went too far
 AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reaches it may lack
+FARTHER = 10.0  # times as many before slow progress ends the ascent: reaches only double
 MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions share a row
 NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
 LONGEST = 1e5  # temperatures, in any step
@@ -242,10 +243,12 @@ class Newton(AbstractAscent):
         now = Settled(point, response, of.violation(response, point), 0)
         unit = temperature / of.unit
         reach, damping = RADIUS * unit, 1e-3
-        heights, turn, every, far = [height], 0, 1, RADIUS
+        heights, turn, every, far, ahead = [height], 0, 1, RADIUS, np.inf
         while now.steps < self.max_steps and not report(now):
             risen = height - heights[0]
-            if len(heights) > PATIENCE and risen <= max(NEGLIGIBLE * abs(height), worth * SLOW):
+            hardly = NEGLIGIBLE * abs(height)
+            slow = len(heights) > PATIENCE and risen <= max(hardly, worth * SLOW)
+            if slow and FARTHER * ahead <= max(hardly, worth):
                 break
             heights = [*heights[-PATIENCE:], height]
             sample = self._curved(problem, now.response)
@@ -265,7 +268,8 @@ class Newton(AbstractAscent):
             enough = max(SETTLED * float(now.response.regret), worth)
             for _ in range(TRIES):
                 trial = trial_point(matrix, gradient, now.point, box, reach, damping)
-                if near and 0 <= trial.promised + _farther(trial, now.point, reach) <= enough:
+                ahead = _farther(trial, now.point, reach)
+                if near and 0 <= trial.promised + ahead <= enough:
                     return now
                 there = trial.point.astype(np.float32).astype(np.float64)
                 response = respond(problem, of, there, temperature)
