@@ -18,7 +18,6 @@ from jaxplace.native import lent, spread
 
 
 PARTS, FEW = 2, 100_000  # parts of a product, and options up to which it is one
-SIDE = 16  # of the squares that a matrix is mirrored by: two of them stay in the cache
 WIDE = 0.3  # of all options: rows with more in use are multiplied whole
 
 
@@ -64,8 +63,7 @@ class Covariance:
         whole, *others = spread(part, len(self.weight), chunks=PARTS)
         for other in others:
             whole += other
-        _mirror(whole)
-        return whole
+        return whole + whole.T
 
     def diagonal(self) -> np.ndarray:
         """[q] float64."""
@@ -127,19 +125,6 @@ def _fill(start, weight, region, share, takes, resources, first, stop, out, laid
                 out[where[a], where[a]] -= 0.5 * mean * means[a]
                 for b in range(a):
                     out[where[a], where[b]] -= mean * means[b]
-
-
-@fast
-def _mirror(half):
-    """Add its transpose to a square matrix."""
-    half = lent(half)
-    n = len(half)
-    for above in range(0, n, SIDE):
-        for left in range(0, above + 1, SIDE):
-            for i in range(above, min(above + SIDE, n)):
-                for j in range(left, min(left + SIDE, i + 1)):
-                    both = half[i, j] + half[j, i]
-                    half[i, j], half[j, i] = both, both
 
 
 @fast
