@@ -32,7 +32,7 @@ from jaxplace.settings import Device, Settings
 from jaxplace.studies.settings import AuditSettings, FrontierSettings
 
 
-GROUPS = ("policy", "experiment")  # folders of conf/ from which a file is picked by name
+GROUPS = ("policy", "experiment")  # folders of conf/ from which most commands pick a file by name
 ALIASES = {"replan": {"from": "start"}}  # `from` is a word of Python, so no field can have it
 PATHS = frozenset(
     {"scenario", "out", "plan", "request", "region", "state", "replan.metrics"}
@@ -237,7 +237,9 @@ def choices(group: str, command: str = "solve") -> list[str]:
 
 def groups(command: str) -> list[str]:
     """The groups that a command takes."""
-    return [] if command in ("generate", "doctor") else list(GROUPS)
+    if command in ("generate", "doctor"):
+        return []
+    return [*(["compare"] if command == "compare" else []), *GROUPS]
 
 
 def chosen(command: str, group: str) -> str | None:
@@ -277,7 +279,7 @@ def load(command: str, words: list[str], folder: Path | None = None) -> tuple[An
                 f"`{option.key}=` is empty. Give a value, or leave the option out. "
                 f"It is: {option.meaning}"
             )
-    built = _build(own, known, words, faults)
+    built = _build(command, own, known, words, faults)
     if faults:
         raise InputError(*faults)
     return built, whole
@@ -291,7 +293,7 @@ def _compose(command: str, words: list[str], known: list[Option], faults: list[s
             try:
                 return compose(command, words, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException) as error:
-                key, fault = _in_words(error, known, words)
+                key, fault = _in_words(command, error, known, words)
                 faults.append(fault)
                 rest = [word for word in words if word.partition("=")[0] != key]
                 if rest == words:  # the fault is in a file, so there is nothing to go on with
@@ -299,7 +301,9 @@ def _compose(command: str, words: list[str], known: list[Option], faults: list[s
                 words = rest
 
 
-def _build(own: DictConfig, known: list[Option], words: list[str], faults: list[str]) -> Any:
+def _build(
+    command: str, own: DictConfig, known: list[Option], words: list[str], faults: list[str]
+) -> Any:
     """The command's settings; values out of range are added to the faults, branch by branch."""
     for branch in [key for key in own if OmegaConf.is_dict(own[key])]:
         try:
@@ -313,7 +317,7 @@ def _build(own: DictConfig, known: list[Option], words: list[str], faults: list[
         faults += error.faults
         return None
     except OmegaConfBaseException as error:
-        raise InputError(*faults, _in_words(error, known, words)[1]) from error
+        raise InputError(*faults, _in_words(command, error, known, words)[1]) from error
 
 
 def run_folder(whole: DictConfig) -> Path:
@@ -442,7 +446,9 @@ def _unreadable(word: str, keys: list[str]) -> str:
     return f"`{word}`: the value cannot be read. Quote it: \"{key}='{value}'\""
 
 
-def _in_words(error: Exception, known: list[Option], words: list[str]) -> tuple[str, str]:
+def _in_words(
+    command: str, error: Exception, known: list[Option], words: list[str]
+) -> tuple[str, str]:
     """The key that Hydra or OmegaConf refused ("" if unknown) and why, in words of this program."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, OmegaConfBaseException):
@@ -456,10 +462,11 @@ def _in_words(error: Exception, known: list[Option], words: list[str]) -> tuple[
         kind = " or ".join(option.choices) or option.kind
         return key, f"`{key}` must be of type {kind}.{came} It is: {option.meaning}"
     missing = re.search(r"'(\w+)/([^']+)'", lines[0])
-    if missing and missing[1] in GROUPS:
+    if missing and missing[1] in groups(command):
         group, name = missing.groups()
-        near = difflib.get_close_matches(name, choices(group), 1, ALIKE)
+        names = choices(group, command)
+        near = difflib.get_close_matches(name, names, 1, ALIKE)
         hint = f" Did you mean `{near[0]}`?" if near else ""
-        listed = ", ".join(choices(group))
+        listed = ", ".join(names)
         return group, f"`{group}={name}`: no such {group}.{hint} There are {listed}"
     return "", " ".join(line.strip() for line in lines if line.strip())

@@ -9,6 +9,7 @@ import pytest
 from jaxplace import cli, config, runtime
 from jaxplace.compare import page, plots, words
 from jaxplace.compare.judge import Row, settled
+from jaxplace.compare.runner import chosen
 from jaxplace.errors import InputError
 from jaxplace.settings import Device
 
@@ -155,6 +156,25 @@ def test_experiments_compose_and_pin_their_seed():
         text = (config.conf_folder() / "experiment" / f"{name}.yaml").read_text()
         assert "\nseed:" in text
         assert "\ntime_limit_s:" in text
+
+
+def test_sets_of_methods_compose():
+    """Every file of conf/compare/ names methods that exist; words and experiments go first."""
+    names = config.choices("compare", "compare")
+    assert names
+    for name in names:
+        built, _ = config.load("compare", [f"compare={name}"])
+        assert list(chosen(built.methods)) == built.methods
+        assert (config.conf_folder() / "compare" / f"{name}.yaml").read_text().startswith("#")
+    built, _ = config.load("compare", ["methods=[greedy]", "compare=exact", "time_limit_s=7"])
+    assert (built.methods, built.time_limit_s) == (["greedy"], 7.0)
+    small = ["experiment=compare/small"]
+    built, _ = config.load("compare", ["compare=quick", *small])
+    assert built == config.load("compare", small)[0]
+    with pytest.raises(InputError, match=r"compare=exakt.*Did you mean `exact`"):
+        config.load("compare", ["compare=exakt"])
+    with pytest.raises(InputError, match="no option of"):
+        config.load("solve", ["compare=exact"])
 
 
 def test_settings_check_themselves():
