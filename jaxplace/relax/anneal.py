@@ -31,6 +31,7 @@ LARGEST_SAMPLE = 0.5  # of all rows: a larger one saves little
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED, SAMPLED = 63, 31  # regions that each of them chooses from, and in a sample
+MANY = 4  # times as many regions: choosing some pays however few the rows
 SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
 NEARER, LONGER = 8.0, 2  # the same divided, and as many times longer lists, where the value fell
 ROUNDS = 3  # of choosing them anew, while all rows
@@ -245,7 +246,7 @@ def reanneal(
     for place, heat in enumerate(heats):
         temperature, hot, cold = start.temperature * heat, place < last, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
-        if not hot and problem is not part:
+        if not hot and (problem is not part or problem.regions > MANY * LISTED):
             part = kernels.shortlist(problem, of.duals(point), k=LISTED)
         known = _known(start, temperature)
         point = ascent.settle(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 SWEEPS = 6  # of the active set; most steps need two to four
+CHANGED = 1 / 256  # of it: fewer changes are for the next step
 TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of a dual's curvature and the largest, their geometric mean
 FLAT = 1e-2  # of the curvature at which a reach is the step: a damping where there is hardly any
@@ -50,6 +51,8 @@ AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reach
 FARTHER = 10.0  # times as many before slow progress ends the ascent: reaches only double
 MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions share a row
 NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
+CRUDE, FINER = 0.3, 0.2  # what may be left in the first sweep, and in the next that much of it
+FOLLOWED = 60  # iterations for a direction that is only searched along
 LONGEST = 1e5  # temperatures, in any step
 TOGETHER = 1e-5  # the damping of a direction in which regions that share rows move as one
 SHARED = 0.3  # of a region's gradient: what a temperature's step must change for it to have a say
@@ -94,18 +97,20 @@ def trial_point(
     free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
     solve = _solver(matrix)
+    left = CRUDE if isinstance(matrix, Covariance) else NEARLY
     for _ in range(SWEEPS):
         held = np.where(free, 0.0, step)
         right = gradient - matrix @ held if held.any() else gradient
-        step = held + solve(matrix, extra, np.where(free, right, 0.0), free)
-        slope = gradient - matrix @ step - extra * step
-        held_low = np.where(free, step <= low, (step <= low) & (slope < 0))
-        held_high = np.where(free, step >= high, (step >= high) & (slope > 0))
+        guess = np.where(free, step, 0.0)
+        step = held + solve(matrix, extra, np.where(free, right, 0.0), free, guess=guess, left=left)
+        slope = gradient - matrix @ step - extra * step  # 0 where nobody is, and nothing fits
+        held_low = np.where(free, step <= low, (step <= low) & (slope <= 0))
+        held_high = np.where(free, step >= high, (step >= high) & (slope >= 0))
         now_free = ~(held_low | held_high)
         step = np.where(held_low, low, np.where(held_high, high, step))
-        if (now_free == free).all():
+        if (now_free != free).sum() <= len(free) * CHANGED and left <= NEARLY:
             break
-        free = now_free
+        free, left = now_free, max(left * FINER, NEARLY)
     step = np.clip(step, low, high)
     bend = matrix @ step
     return Direction(point + step, float(gradient @ step - 0.5 * step @ bend), gradient - bend)
@@ -137,7 +142,8 @@ def together(
     gradient = np.where(diagonal * unit >= SHARED * np.abs(gradient), gradient, 0.0)
     flat = np.abs(gradient) / (RADIUS * unit)
     extra = TOGETHER * diagonal + FLAT * flat + _floor(diagonal)
-    return _solver(matrix)(matrix, extra, np.where(free, gradient, 0.0), free)
+    right = np.where(free, gradient, 0.0)
+    return _solver(matrix)(matrix, extra, right, free, iterations=FOLLOWED)
 
 
 def _floor(diagonal: np.ndarray) -> np.ndarray:
@@ -152,7 +158,7 @@ def _solver(matrix: "np.ndarray | Covariance | Matrix") -> Callable[..., np.ndar
 
 
 def _solve(
-    matrix: np.ndarray, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: np.ndarray, extra: np.ndarray, right: np.ndarray, free: np.ndarray, **_: object
 ) -> np.ndarray:
     """What solves the free rows of (matrix + extra) x = right, 0 elsewhere.
 
@@ -188,21 +194,28 @@ def _substitute(lower, right):  # type: ignore[no-untyped-def]
 
 
 def _iterated(
-    matrix: Covariance, extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: Covariance,
+    extra: np.ndarray,
+    right: np.ndarray,
+    free: np.ndarray,
+    *,
+    guess: np.ndarray | None = None,
+    left: float = NEARLY,
+    iterations: int = ITERATIONS,
 ) -> np.ndarray:
-    """The same by conjugate gradients, nearly: what is left is for the next step."""
+    """The same by conjugate gradients from a guess, until so much of the right side is left."""
     from scipy.sparse.linalg import LinearOperator, cg  # takes a while to import
 
     stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
     size = (len(right), len(right))
     whole = LinearOperator(size, matvec=lambda x: np.where(free, matrix @ x + extra * x, 0.0))
     scaled = LinearOperator(size, matvec=lambda x: x / stiff)
-    found, _ = cg(whole, right, rtol=NEARLY, maxiter=ITERATIONS, M=scaled)
+    found, _ = cg(whole, right, guess, rtol=left, maxiter=iterations, M=scaled)
     return found
 
 
 def _solve_there(
-    matrix: "Matrix", extra: np.ndarray, right: np.ndarray, free: np.ndarray
+    matrix: "Matrix", extra: np.ndarray, right: np.ndarray, free: np.ndarray, **_: object
 ) -> np.ndarray:
     """The same on the matrix's device: factorised, or by conjugate gradients if it is large."""
     if len(right) <= MOST_DENSE:

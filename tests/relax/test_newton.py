@@ -170,6 +170,17 @@ def test_a_dual_that_ran_away_comes_back():
     assert of.height(again.response, again.point) == pytest.approx(height, rel=1e-3)
 
 
+def test_regions_that_nobody_can_use_do_not_keep_the_active_set_busy(monkeypatch):
+    """Without capacity and load they are at their bound for good: neither side of it pulls."""
+    solved, solve = [], newton._solve
+    monkeypatch.setattr(newton, "_solve", lambda *a, **k: solved.append(1) or solve(*a, **k))
+    matrix, gradient = np.diag([2.0, 1.0, 0.0, 0.0]), np.array([1.0, -3.0, 0.0, 0.0])
+    point, box = np.array([0.0, 1.0, 0.0, 0.0]), (np.zeros(4), np.full(4, np.inf))
+    there = trial_point(matrix, gradient, point, box, np.full(4, 10.0), 0.0).point
+    np.testing.assert_allclose(there, [0.5, 0.0, 0.0, 0.0], atol=2e-2)
+    assert len(solved) <= 3
+
+
 @pytest.mark.parametrize("kind", ["no feature", "every feature"])
 def test_a_curvature_that_is_no_matrix_gives_the_same_step(kind):
     """Conjugate gradients and the factorisation promise the same rise, inside the same box."""
