@@ -283,11 +283,12 @@ def _levels(problem: Problem, seed: int) -> Iterator[Problem]:
     rng = np.random.default_rng(seed)
     weight = problem.weight
     mass = weight * problem.scale
-    size = max(SAMPLE, ROWS_PER_REGION * problem.regions)
-    while size <= LARGEST_SAMPLE * problem.size:
+    size = min(max(SAMPLE, ROWS_PER_REGION * problem.regions), FEW_ROWS)
+    first = problem.size > FEW_ROWS  # one at least: where it is hot, all its rows must take part
+    while first or size <= LARGEST_SAMPLE * problem.size:
         index, boost = sample(mass, size, rng)
         yield problem.take(index, weight[index] * boost)
-        size *= GROWTH
+        size, first = size * GROWTH, False
     yield problem
 
 
