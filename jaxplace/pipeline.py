@@ -32,6 +32,7 @@ HASTY = 2  # attempts before the first: they often do, the last of them with dua
 FASTER = 4.0  # how fast they cool; at 9 the bound of large instances falls short of the gap
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FEW_PER_REGION = 50  # rows up to which a hasty attempt, all sizes at once, leaves units out
+MANY_REGIONS = 1500  # above which it does so however many the rows
 MANY_ROWS = 500_000  # above which a hasty attempt takes as long and often misses
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.98  # of the gap asked for: where the search ends; the rest is for float32's bound
@@ -110,7 +111,8 @@ class _Run:
         rows, attempts = instance.rows, self.settings.solver.attempts
         few = rows <= FEW_ROWS or rows <= FEW_PER_REGION * instance.regions
         several = len(instance.resources) > 1  # all sizes at once find no room that has both
-        patient = rows > MANY_ROWS or several or (few and warm_start is None)
+        many = rows > MANY_ROWS or instance.regions > MANY_REGIONS
+        patient = many or several or (few and warm_start is None)
         first = 0 if patient else -HASTY
         if rows <= FEW_ROWS:
             attempts = min(attempts, 1)

@@ -362,20 +362,21 @@ def noted_attempts(monkeypatch):
 @pytest.mark.parametrize(
     ("rows", "most", "gap", "warm", "feature", "attempts"),
     [
-        (2100, None, 0.5, False, "egress", [-HASTY]),
-        (2100, None, 0.0, False, "egress", [-HASTY, 0, 1]),
-        (2000, None, 0.5, False, "egress", [0]),
-        (2000, None, 0.0, False, "egress", [0]),
-        (2000, None, 0.0, True, "egress", [-HASTY, 0]),
-        (2100, 2050, 0.5, False, "egress", [0]),
-        (2100, 2050, 0.5, True, "egress", [0]),
-        (2100, None, 0.5, False, "two_resources", [0]),
+        (2100, {}, 0.5, False, "egress", [-HASTY]),
+        (2100, {}, 0.0, False, "egress", [-HASTY, 0, 1]),
+        (2000, {}, 0.5, False, "egress", [0]),
+        (2000, {}, 0.0, False, "egress", [0]),
+        (2000, {}, 0.0, True, "egress", [-HASTY, 0]),
+        (2100, {"MANY_ROWS": 2050}, 0.5, False, "egress", [0]),
+        (2100, {"MANY_ROWS": 2050}, 0.5, True, "egress", [0]),
+        (2100, {"MANY_REGIONS": 4}, 0.5, True, "egress", [0]),
+        (2100, {}, 0.5, False, "two_resources", [0]),
     ],
 )
 def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
     """A hasty attempt, and patient ones if it is not good enough.
 
-    But not for few or many rows, nor with several resources.
+    But not for few or many rows, nor with many regions or several resources.
     """
     instance = random_instance(3, n=rows, m=5, features={feature})
     assert instance.rows == rows
@@ -383,8 +384,8 @@ def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
     start = solve(instance, replace(settings, gap_target=0.5)) if warm else None
     made = noted_attempts(monkeypatch)
     monkeypatch.setattr(pipeline, "LITTLE", -np.inf)  # the last is not the one that brings little
-    if most:
-        monkeypatch.setattr(pipeline, "MANY_ROWS", most)
+    for name, value in most.items():
+        monkeypatch.setattr(pipeline, name, value)
     solve(instance, settings, warm_start=start)
     assert made == attempts
 

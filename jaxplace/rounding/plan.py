@@ -36,7 +36,7 @@ STEPS, MORE_STEPS = 10, 15  # of the ascent at one temperature, and with many du
 HEATS, MORE_HEATS = (16.0, 1.0), (16.0, 4.0, 1.0)  # temperatures where they settle, the same
 SETTLED = 2e-5  # of the bound: what the value may still rise by
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
-COARSE_ROWS = 65_536  # of a core, above which the stages are fewer and wider,
+COARSE_ROWS, COARSE_PER_REGION = 65_536, 64  # of a core, above which stages are few and wide,
 FEW = 1 / 16  # and one with fewer of the rows than this is none
 QUICK_ROWS = 8192  # of a plan that need only be good enough at once
 
@@ -110,7 +110,7 @@ def round_plan(
     margin = margin / relaxation.temperature
     near = nearest(problem, margin, fewest)
     index = np.nonzero(near)[0]
-    if quick and len(index) <= COARSE_ROWS:
+    if quick and not _coarse(problem, index):
         stages = 1
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)
     options = Options(compiled, kept, seed)
@@ -144,7 +144,7 @@ def round_plan(
     if parts:
         index = np.setdiff1d(index, largest)
     groups = _by_size(problem, index, max(stages - len(parts), 1))
-    if len(groups) > 1 and len(index) > COARSE_ROWS and len(groups[0]) < FEW * len(index):
+    if len(groups) > 1 and _coarse(problem, index) and len(groups[0]) < FEW * len(index):
         groups = [np.concatenate(groups[:2]), *groups[2:]]  # too few to settle the duals for
     for stage, group in enumerate(groups):
         if parts:
@@ -186,13 +186,17 @@ def _less(left: tuple[np.ndarray, np.ndarray], part: Core) -> tuple[np.ndarray, 
     return part.free(), left[1] - np.tensordot(part.units, part.toll, 2)
 
 
+def _coarse(problem: Problem, index: np.ndarray) -> bool:
+    """Whether rows are so many that they make up for each other: duals may settle less often."""
+    return len(index) > max(COARSE_ROWS, COARSE_PER_REGION * problem.regions)
+
+
 def _by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
     """Problem rows in groups of falling size of a unit, a factor of STEP each."""
     size = problem.scale[index]
     if not len(index):
         return [index]
-    # many rows make up for each other; the duals need to settle less often
-    wide = 1 + int(len(index) > COARSE_ROWS)
+    wide = 1 + int(_coarse(problem, index))
     level = np.floor(np.log(size.max() / size) / np.log(STEP**wide)).astype(int)
     stages = max(stages // wide, 1)
     level = np.minimum(level, stages - 1)

@@ -131,11 +131,24 @@ def test_lists_that_say_too_little_grow(seed, monkeypatch):
     """Rows that know one region each foresee rises that the whole does not see."""
     instance, goal = random_instance(seed, n=3000), Settings(gap_target=1e-4)
     usual = solve(instance, goal).certificate
-    monkeypatch.setattr(anneal, "FEW_ROWS", 100)
+    monkeypatch.setattr(anneal, "FEW_ROWS", 2500)
     monkeypatch.setattr(anneal, "LISTED", 1)
     monkeypatch.setattr(anneal, "SAMPLED", 1)
     found = solve(instance, goal).certificate
     assert found.lower_bound_usd >= usual.lower_bound_usd * (1 - 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("few", "sizes"), [(3000, [3000]), (2000, [1800, 3000]), (900, [900, 3000])]
+)
+def test_many_rows_begin_on_a_sample(few, sizes, monkeypatch):
+    """However little it saves: where it is hot, short lists of the cheapest regions mislead."""
+    problem = compile_instance(random_instance(3, n=3000)).problem
+    assert problem.size == 3000
+    monkeypatch.setattr(anneal, "SAMPLE", 1800)
+    monkeypatch.setattr(anneal, "FEW_ROWS", few)
+    found = [level.size for level in anneal._levels(problem, seed=0)]
+    np.testing.assert_allclose(found, sizes, rtol=0.05)  # strata round
 
 
 def test_regions_that_share_their_rows_fall_together():
