@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 
 SWEEPS = 6  # of the active set; most steps need two to four
-CHANGED = 1 / 256  # of it: fewer changes are for the next step
 TRIES = 8  # shorter and shorter steps before giving up
 CURVATURE_NOISE = 3e-6  # of a dual's curvature and the largest, their geometric mean
 FLAT = 1e-2  # of the curvature at which a reach is the step: a damping where there is hardly any
@@ -52,6 +51,7 @@ FARTHER = 10.0  # times as many before slow progress ends the ascent: reaches on
 MOST_DENSE = 1500  # duals up to which the curvature is factorised; few regions share a row
 NEARLY, ITERATIONS = 1e-3, 200  # of conjugate gradients above: what may be left, and the most
 CRUDE, FINER = 0.3, 0.2  # what may be left in the first sweep, and in the next that much of it
+CHANGED = 1 / 256  # of the active set: fewer changes are for the next step, with many duals
 FOLLOWED = 60  # iterations for a direction that is only searched along
 LONGEST = 1e5  # temperatures, in any step
 TOGETHER = 1e-5  # the damping of a direction in which regions that share rows move as one
@@ -97,7 +97,8 @@ def trial_point(
     free = np.where(gradient > 0, high > 0, low < 0)
     step = np.zeros_like(point)
     solve = _solver(matrix)
-    left = CRUDE if isinstance(matrix, Covariance) else NEARLY
+    many = isinstance(matrix, Covariance)
+    left, few = (CRUDE, CHANGED * len(point)) if many else (NEARLY, 0.0)
     for _ in range(SWEEPS):
         held = np.where(free, 0.0, step)
         right = gradient - matrix @ held if held.any() else gradient
@@ -108,7 +109,7 @@ def trial_point(
         held_high = np.where(free, step >= high, (step >= high) & (slope >= 0))
         now_free = ~(held_low | held_high)
         step = np.where(held_low, low, np.where(held_high, high, step))
-        if (now_free != free).sum() <= len(free) * CHANGED and left <= NEARLY:
+        if left <= NEARLY and (now_free != free).sum() <= few:
             break
         free, left = now_free, max(left * FINER, NEARLY)
     step = np.clip(step, low, high)
