@@ -24,6 +24,11 @@ NOTHING = "nothing: all steps on"
 SLOW_S = 30.0  # a solve that takes longer is timed once, others three times
 
 
+def all_rows(problem, seed):
+    """No sample comes first."""
+    yield problem
+
+
 def same_duals(problem, state, cooling):
     """The next temperature starts where the last one ended."""
     return replace(state, temperature=state.temperature / cooling)
@@ -37,7 +42,7 @@ def same_relaxation(problem, relaxation, *_):
 STEPS = {  # what is left out -> [(module, name, what stands there instead)]
     NOTHING: [],
     "a hasty attempt first": [(pipeline, "MANY_ROWS", 0)],
-    "samples: all rows from the start": [(anneal, "SAMPLE", 1 << 60)],
+    "samples: all rows from the start": [(anneal, "_levels", all_rows)],
     "lists of a row's nearest regions": [(api, "shortlist", lambda problem, duals, k: problem)],
     "duals extrapolated along the temperatures": [(anneal, "_cooled", same_duals)],
     "a budget for the curvature's rows": [(newton, "CURVATURE_PAIRS", 1e30)],

@@ -216,12 +216,19 @@ def _iterated(
 
 
 def _solve_there(
-    matrix: "Matrix", extra: np.ndarray, right: np.ndarray, free: np.ndarray, **_: object
+    matrix: "Matrix",
+    extra: np.ndarray,
+    right: np.ndarray,
+    free: np.ndarray,
+    *,
+    left: float = NEARLY,
+    iterations: int = ITERATIONS,
+    **_: object,
 ) -> np.ndarray:
     """The same on the matrix's device: factorised, or by conjugate gradients if it is large."""
     if len(right) <= MOST_DENSE:
         return matrix.solve(extra, right, free)
-    return matrix.solve(extra, right, free, iterations=ITERATIONS, left=NEARLY)
+    return matrix.solve(extra, right, free, iterations=iterations, left=left)
 
 
 @dataclass(frozen=True)
