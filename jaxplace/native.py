@@ -113,7 +113,21 @@ def spread(work: Callable[[int, int], R], size: int, *, chunks: int) -> list[R]:
     parts = [(a, b) for a, b in pairwise(edges) if b > a]
     if len(parts) <= 1 or threads() == 1:
         return [work(a, b) for a, b in parts]
-    return list(_pool().map(lambda part: work(*part), parts))
+    done: dict[int, R] = {}
+    left = iter(range(len(parts)))
+
+    def some() -> None:
+        for p in left:
+            done[p] = work(*parts[p])
+
+    others = [_pool().submit(some) for _ in range(threads() - 1)]
+    try:
+        some()  # this thread too: for short parts, waking another one takes as long as the work
+    finally:
+        for other in others:
+            if not other.cancel():
+                other.result()
+    return [done[p] for p in range(len(parts))]
 
 
 @compiled

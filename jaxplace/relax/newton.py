@@ -153,9 +153,7 @@ def _floor(diagonal: np.ndarray) -> np.ndarray:
 
 
 def _solver(matrix: "np.ndarray | Covariance | Matrix") -> Callable[..., np.ndarray]:
-    if isinstance(matrix, Covariance):
-        return _iterated
-    return _solve if isinstance(matrix, np.ndarray) else _solve_there
+    return _solve if isinstance(matrix, np.ndarray) else _iterated
 
 
 def _solve(
@@ -195,7 +193,7 @@ def _substitute(lower, right):  # type: ignore[no-untyped-def]
 
 
 def _iterated(
-    matrix: Covariance,
+    matrix: "Covariance | Matrix",
     extra: np.ndarray,
     right: np.ndarray,
     free: np.ndarray,
@@ -204,28 +202,10 @@ def _iterated(
     left: float = NEARLY,
     iterations: int = ITERATIONS,
 ) -> np.ndarray:
-    """The same by conjugate gradients from a guess, until so much of the right side is left."""
-    from scipy.sparse.linalg import LinearOperator, cg  # takes a while to import
-
-    stiff = np.maximum(matrix.diagonal() + extra, 1e-300)
-    size = (len(right), len(right))
-    whole = LinearOperator(size, matvec=lambda x: np.where(free, matrix @ x + extra * x, 0.0))
-    scaled = LinearOperator(size, matvec=lambda x: x / stiff)
-    found, _ = cg(whole, right, guess, rtol=left, maxiter=iterations, M=scaled)
-    return found
-
-
-def _solve_there(
-    matrix: "Matrix",
-    extra: np.ndarray,
-    right: np.ndarray,
-    free: np.ndarray,
-    *,
-    left: float = NEARLY,
-    iterations: int = ITERATIONS,
-    **_: object,
-) -> np.ndarray:
-    """The same on the matrix's device: factorised, or by conjugate gradients if it is large."""
+    """The same where the matrix is: on a device factorised, if it is small, else iterated."""
+    if isinstance(matrix, Covariance):
+        start = np.zeros_like(right) if guess is None else guess
+        return matrix.solve(extra, right, free, guess=start, left=left, iterations=iterations)
     if len(right) <= MOST_DENSE:
         return matrix.solve(extra, right, free)
     return matrix.solve(extra, right, free, iterations=iterations, left=left)

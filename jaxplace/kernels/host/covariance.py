@@ -3,8 +3,9 @@
     H = sum_i w_i ( sum_a p_ia u_ia u_ia'  -  (sum_a p_ia u_ia) (sum_a p_ia u_ia)' )
 
 with the share p_ia of option a, what it takes u_ia (its region's resources, and budgets), and the
-row's units over its temperature w_i.  As a matrix it has q^2 values and costs the square of the
-options in use a row; times a vector, those options alone.
+row's units over its temperature w_i.  The first sum couples what one region takes, and is added up
+once; the second is kept as each row's mean.  As a matrix all this has q^2 values and costs the
+square of the options in use a row; times a vector, those options alone.
 """
 
 from dataclasses import dataclass
@@ -13,172 +14,262 @@ from functools import cached_property
 import numpy as np
 from numba import uint64
 
-from jaxplace.kernels.host.loops import fast
+from jaxplace.kernels.host.loops import fast, inner
 from jaxplace.native import lent, spread
 
 
-PARTS, FEW = 2, 100_000  # parts of a product, and options up to which it is one
+PARTS = 2  # of the rows, over the threads
 WIDE = 0.3  # of all options: rows with more in use are multiplied whole
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """The options in use of some rows, one after the other.
+    """Of n rows with z options in use, one row's after the other's; R resources and B budgets.
 
     Attributes:
-        size: q, of the matrix: resources of all regions, then budgets.
-        resources: R of each region.
         start: [n + 1] where each row's options begin.
-        weight: [n] float64 units of a row over its temperature.
         region: [z] int32 of each option.
-        share: [z] float32 of the row's units.
-        takes: [z, R + B] float32 of the region's resources and of the budgets.
+        mean: [z, R] what a row takes of the option's region on average, times sqrt(w).
+        spent: [n, B] the same of the budgets.
+        level: [m, R + B, R + B] the first sum, by region.
     """
 
-    size: int
-    resources: int
     start: np.ndarray
-    weight: np.ndarray
     region: np.ndarray
-    share: np.ndarray
-    takes: np.ndarray
+    mean: np.ndarray
+    spent: np.ndarray
+    level: np.ndarray
 
     @classmethod
-    def of(cls, size: int, resources: int, parts: list[tuple[np.ndarray, ...]]) -> "Covariance":
-        """Of parts of the rows: each part's options a row, weights, regions, shares and takes."""
-        used, *rest = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return cls(size, resources, np.concatenate([[0], np.cumsum(used)]), *rest)
+    def of(cls, regions: int, resources: int, parts: list[tuple[np.ndarray, ...]]) -> "Covariance":
+        """Of parts of the rows.
+
+        Args:
+            regions: m.
+            resources: R.
+            parts: of each its rows' numbers of options and weights w [n]; its options' regions [z],
+                shares [z] and takes [z, R + B].
+        """
+        used, weight, *options = (np.concatenate(part) for part in zip(*parts, strict=True))
+        start, each = np.concatenate([[0], np.cumsum(used)]), options[-1].shape[1]
+        mean = np.empty((len(options[0]), resources))
+        spent, level = np.zeros((len(weight), each - resources)), np.zeros((regions, each, each))
+        _add_up(start, weight, *options, mean, spent, level)
+        return cls(start, options[0], mean, spent, level)
 
     def dense(self) -> np.ndarray:
         """[q, q] float64."""
-        each = self.takes.shape[1]
-        rows = max(len(self.weight), 1)
-        wide = int(len(self.region) * each > WIDE * rows * self.size)
+        (m, each, _), resources = self.level.shape, self.mean.shape[1]
+        size, rows = len(self.diagonal()), max(len(self.spent), 1)
+        wide = int(self.mean.size > WIDE * rows * size)
 
         def part(first: int, stop: int) -> np.ndarray:  # with its transpose, that of some rows
-            out, means = np.zeros((self.size,) * 2), np.zeros((wide * (stop - first), self.size))
-            _fill(*self._options(), self.resources, first, stop, out, means)
+            out, means = np.zeros((size, size)), np.zeros((wide * (stop - first), size))
+            _fill(self.start, self.region, self.mean, self.spent, first, stop, out, means)
             return out - 0.5 * (means.T @ means) if wide else out
 
-        whole, *others = spread(part, len(self.weight), chunks=PARTS)
+        whole, *others = spread(part, len(self.spent), chunks=PARTS)
         for other in others:
             whole += other
-        return whole + whole.T
+        whole += whole.T
+        asked = np.arange(m * resources).reshape(m, resources)
+        spent = np.broadcast_to(np.arange(m * resources, size), (m, each - resources))
+        where = np.hstack([asked, spent])
+        np.add.at(whole, (where[:, :, None], where[:, None, :]), self.level)
+        return whole
 
     def diagonal(self) -> np.ndarray:
         """[q] float64."""
-        return self._stiffness
+        return self._diagonal
 
     def __matmul__(self, vector: np.ndarray) -> np.ndarray:
         """[q] float64."""
-        vector = np.asarray(vector, np.float64)
-
-        def part(first: int, stop: int) -> np.ndarray:
-            out = np.zeros(self.size)
-            _product(*self._options(), self.resources, first, stop, vector, out)
-            return out
-
-        chunks = PARTS if len(self.region) > FEW else 1
-        total: np.ndarray = np.sum(spread(part, len(self.weight), chunks=chunks), axis=0)
-        return total
-
-    @cached_property
-    def _stiffness(self) -> np.ndarray:  # every solve of a step asks for it
-        out = np.zeros(self.size)
-        _diagonal(*self._options(), self.resources, out)
+        out = np.empty(len(vector))
+        _product(*self._terms(), np.asarray(vector, np.float64), out)
         return out
 
-    def _options(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        return self.start, self.weight, self.region, self.share, self.takes
+    def solve(
+        self,
+        extra: np.ndarray,
+        right: np.ndarray,
+        free: np.ndarray,
+        *,
+        guess: np.ndarray,
+        left: float,
+        iterations: int,
+    ) -> np.ndarray:
+        """What solves the free rows of (matrix + extra) x = right, 0 elsewhere.
+
+        Args:
+            extra: [q] added to the diagonal.
+            right: [q], 0 where not `free`.
+            free: [q] bool.
+            guess: [q] where conjugate gradients begin, 0 where not `free`.
+            left: share of `right` that they may leave over.
+            iterations: of theirs, at most.
+        """
+        stiff, found = np.maximum(self.diagonal() + extra, 1e-300), guess.copy()
+        _descend(*self._terms(), stiff, extra, right, free, found, left, iterations)
+        return found
+
+    @cached_property
+    def _diagonal(self) -> np.ndarray:  # every solve of a step asks for it
+        (m, each, _), resources = self.level.shape, self.mean.shape[1]
+        out = np.zeros(m * resources + each - resources)
+        _stiffness(*self._terms(), out)
+        return out
+
+    def _terms(self) -> tuple[np.ndarray, ...]:
+        return self.start, self.region, self.mean, self.spent, self.level
 
 
 @fast
-def _fill(start, weight, region, share, takes, resources, first, stop, out, laid_out):
-    """Half of the sums by option, and of the products of means; or these means laid out by row."""
-    start, weight, region, share, takes, out, laid_out = lent(
-        (start, weight, region, share, takes, out, laid_out)
+def _add_up(start, weight, region, share, takes, mean, spent, level):
+    """See `Covariance`."""
+    start, weight, region, share, takes, mean, spent, level = lent(
+        (start, weight, region, share, takes, mean, spent, level)
     )
-    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
-    most = 0
-    for i in range(first, stop):
-        most = max(most, start[i + 1] - start[i])
-    where, means = np.empty(most * each, np.int64), np.empty(most * each)
+    resources, each = mean.shape[1], takes.shape[1]
+    for i in range(len(weight)):
+        root = np.sqrt(weight[i])
+        for a in range(start[i], start[i + 1]):
+            part, j = weight[i] * share[a], region[a]
+            for r in range(each):
+                taken = root * share[a] * takes[a, r]
+                if r < resources:
+                    mean[a, r] = taken
+                else:
+                    spent[i, r - resources] += taken
+                for s in range(each):
+                    level[j, r, s] += part * takes[a, r] * takes[a, s]
+
+
+@fast
+def _fill(start, region, mean, spent, first, stop, out, laid_out):
+    """Less half of the products of means; or these means laid out by row."""
+    start, region, mean, spent, out, laid_out = lent((start, region, mean, spent, out, laid_out))
+    resources, budgets = mean.shape[1], spent.shape[1]
+    most = _longest(start, first, stop) * resources + budgets
+    where, means = np.empty(most, np.int64), np.empty(most)
     for i in range(first, stop):
         used = 0
         for a in range(start[i], start[i + 1]):
-            for r in range(each):
-                inside = r < resources
-                where[used + r] = region[a] * resources + r if inside else outside + r - resources
-                means[used + r] = share[a] * np.float64(takes[a, r])
-            for r in range(each):
-                for s in range(each):
-                    both = weight[i] * means[used + r] * np.float64(takes[a, s])
-                    out[where[used + r], where[used + s]] += 0.5 * both
-            used += each
+            for r in range(resources):
+                where[used], means[used] = region[a] * resources + r, mean[a, r]
+                used += 1
+        for b in range(budgets):
+            where[used], means[used] = len(out) - budgets + b, spent[i, b]
+            used += 1
         if len(laid_out):
-            root = np.sqrt(weight[i])
             for a in range(used):
-                laid_out[i - first, where[a]] += root * means[a]
+                laid_out[i - first, where[a]] = means[a]
         else:
             for a in range(used):
-                mean = weight[i] * means[a]
-                out[where[a], where[a]] -= 0.5 * mean * means[a]
+                out[where[a], where[a]] -= 0.5 * means[a] * means[a]
                 for b in range(a):
-                    out[where[a], where[b]] -= mean * means[b]
+                    out[where[a], where[b]] -= means[a] * means[b]
 
 
 @fast
-def _diagonal(start, weight, region, share, takes, resources, out):
-    start, weight, region, share, takes, out = lent((start, weight, region, share, takes, out))
-    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
-    means = np.empty(each)
-    for i in range(len(weight)):
-        means[:] = 0.0
-        for a in range(start[i], start[i + 1]):
-            for r in range(each):
-                mean = share[a] * np.float64(takes[a, r])
-                square = mean * takes[a, r]
-                if r < resources:
-                    out[region[a] * resources + r] += weight[i] * (square - mean * mean)
-                else:
-                    means[r] += mean
-                    out[outside + r - resources] += weight[i] * square
-        for r in range(resources, each):
-            out[outside + r - resources] -= weight[i] * means[r] * means[r]
+def _stiffness(start, region, mean, spent, level, out):
+    start, region, mean, spent, level, out = lent((start, region, mean, spent, level, out))
+    resources, budgets = mean.shape[1], spent.shape[1]
+    outside = len(out) - budgets
+    for j in range(len(level)):
+        for r in range(resources):
+            out[j * resources + r] += level[j, r, r]
+        for b in range(budgets):
+            out[outside + b] += level[j, resources + b, resources + b]
+    for a in range(len(region)):
+        for r in range(resources):
+            out[region[a] * resources + r] -= mean[a, r] * mean[a, r]
+    for i in range(len(spent)):
+        for b in range(budgets):
+            out[outside + b] -= spent[i, b] * spent[i, b]
 
 
-@fast
-def _product(start, weight, region, share, takes, resources, first, stop, vector, out):
-    start, weight, region, share, takes, vector, out = lent(
-        (start, weight, region, share, takes, vector, out)
-    )
-    each, outside = takes.shape[1], len(out) - (takes.shape[1] - resources)
+@inner
+def _longest(start, first, stop):
     most = 0
     for i in range(first, stop):
         most = max(most, start[i + 1] - start[i])
-    paid, one = np.empty(most), takes[:, 0]
-    for i in range(first, stop):
-        begin, end, mean = uint64(start[i]), uint64(start[i + 1]), 0.0
-        if each == 1:  # twice as fast without the loops over what an option takes from
+    return most
+
+
+@fast
+def _product(start, region, mean, spent, level, vector, out):
+    start, region, mean, spent, level, vector, out = lent(
+        (start, region, mean, spent, level, vector, out)
+    )
+    _times(start, region, mean, spent, level, vector, out)
+
+
+@inner
+def _times(start, region, mean, spent, level, vector, out):
+    """`out` [q] becomes the product with `vector` [q]."""
+    resources, budgets = mean.shape[1], spent.shape[1]
+    each, outside = resources + budgets, len(out) - budgets
+    if each == 1:  # twice as fast without the loops over what an option takes from
+        for j in range(len(out)):
+            out[j] = level[j, 0, 0] * vector[j]
+        for i in range(len(start) - 1):
+            begin, end, total = uint64(start[i]), uint64(start[i + 1]), 0.0
             for a in range(begin, end):
-                total = one[a] * vector[uint64(region[a])]
-                paid[a - begin] = total
-                mean += share[a] * total
+                total += mean[a, 0] * vector[uint64(region[a])]
             for a in range(begin, end):
-                above = weight[i] * share[a] * (paid[a - begin] - mean)
-                out[uint64(region[a])] += above * one[a]
-            continue
-        for a in range(begin, end):
-            total = 0.0
+                out[uint64(region[a])] -= total * mean[a, 0]
+        return
+    out[:] = 0.0
+    for j in range(len(level)):
+        for r in range(each):
+            here = j * resources + r if r < resources else outside + r - resources
+            for s in range(each):
+                there = j * resources + s if s < resources else outside + s - resources
+                out[here] += level[j, r, s] * vector[there]
+    for i in range(len(start) - 1):
+        total = 0.0
+        for a in range(start[i], start[i + 1]):
             for r in range(resources):
-                total += takes[a, r] * vector[region[a] * resources + r]
-            for r in range(resources, each):
-                total += takes[a, r] * vector[outside + r - resources]
-            paid[a - begin] = total
-            mean += share[a] * total
-        for a in range(begin, end):
-            above = weight[i] * share[a] * (paid[a - begin] - mean)
+                total += mean[a, r] * vector[region[a] * resources + r]
+        for b in range(budgets):
+            total += spent[i, b] * vector[outside + b]
+        for a in range(start[i], start[i + 1]):
             for r in range(resources):
-                out[region[a] * resources + r] += above * takes[a, r]
-            for r in range(resources, each):
-                out[outside + r - resources] += above * takes[a, r]
+                out[region[a] * resources + r] -= total * mean[a, r]
+        for b in range(budgets):
+            out[outside + b] -= total * spent[i, b]
+
+
+@fast
+def _descend(start, region, mean, spent, level, stiff, extra, right, free, found, left, iterations):
+    """Conjugate gradients, scaled by `stiff` [q]: `found` [q] is their guess, and what they find."""
+    start, region, mean, spent, level, stiff, extra, right, free, found = lent(
+        (start, region, mean, spent, level, stiff, extra, right, free, found)
+    )
+    rest, way, bent = right.copy(), np.zeros(len(found)), np.zeros(len(found))
+    _times(start, region, mean, spent, level, found, bent)
+    whole, over, before = 0.0, 0.0, np.inf
+    for j in range(len(found)):
+        rest[j] = rest[j] - bent[j] - extra[j] * found[j] if free[j] else 0.0
+        whole += right[j] * right[j]
+        over += rest[j] * rest[j]
+    for _ in range(iterations):
+        if over <= left * left * whole:
+            break
+        slope, curved = 0.0, 0.0
+        for j in range(len(found)):
+            slope += rest[j] * rest[j] / stiff[j]
+        for j in range(len(found)):
+            way[j] = rest[j] / stiff[j] + slope / before * way[j]
+        _times(start, region, mean, spent, level, way, bent)
+        for j in range(len(found)):
+            bent[j] = bent[j] + extra[j] * way[j] if free[j] else 0.0
+            curved += way[j] * bent[j]
+        if not curved > 0:  # indefinite, by what float32 shares leave
+            break
+        over = 0.0
+        for j in range(len(found)):
+            found[j] += slope / curved * way[j]
+            rest[j] -= slope / curved * bent[j]
+            over += rest[j] * rest[j]
+        before = slope

@@ -26,8 +26,7 @@ def curvature(
         )
         return found
 
-    size = m * resources + int(asked.sum())
-    return Covariance.of(size, resources, spread(part, len(r.weight), chunks=2))
+    return Covariance.of(m, resources, spread(part, len(r.weight), chunks=2))
 
 
 @fast

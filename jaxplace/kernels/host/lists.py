@@ -71,7 +71,7 @@ def curvature(problem: Problem, duals: Duals, temperature: float) -> Covariance:
         return found
 
     parts = spread(part, lists.cost.shape[1], chunks=2)
-    return Covariance.of(m * resources + len(asked), resources, parts)
+    return Covariance.of(m, resources, parts)
 
 
 @inner
