@@ -119,7 +119,7 @@ class Covariance:
         _stiffness(*self._terms(), out)
         return out
 
-    def _terms(self) -> tuple[np.ndarray, ...]:
+    def _terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return self.start, self.region, self.mean, self.spent, self.level
 
 
@@ -242,7 +242,7 @@ def _times(start, region, mean, spent, level, vector, out):
 
 @fast
 def _descend(start, region, mean, spent, level, stiff, extra, right, free, found, left, iterations):
-    """Conjugate gradients, scaled by `stiff` [q]: `found` [q] is their guess, and what they find."""
+    """Conjugate gradients, scaled by `stiff` [q]: `found` [q] is their guess, then their answer."""
     start, region, mean, spent, level, stiff, extra, right, free, found = lent(
         (start, region, mean, spent, level, stiff, extra, right, free, found)
     )
