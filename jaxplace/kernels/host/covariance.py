@@ -50,12 +50,12 @@ class Covariance:
             parts: of each its rows' numbers of options and weights w [n]; its options' regions [z],
                 shares [z] and takes [z, R + B].
         """
-        used, weight, *options = (np.concatenate(part) for part in zip(*parts, strict=True))
-        start, each = np.concatenate([[0], np.cumsum(used)]), options[-1].shape[1]
-        mean = np.empty((len(options[0]), resources))
+        used, weight, region, share, takes = (np.concatenate(p) for p in zip(*parts, strict=True))
+        start, each = np.concatenate([[0], np.cumsum(used)]), takes.shape[1]
+        mean = np.empty((len(region), resources))
         spent, level = np.zeros((len(weight), each - resources)), np.zeros((regions, each, each))
-        _add_up(start, weight, *options, mean, spent, level)
-        return cls(start, options[0], mean, spent, level)
+        _add_up(start, weight, region, share, takes, mean, spent, level)
+        return cls(start, region, mean, spent, level)
 
     def dense(self) -> np.ndarray:
         """[q, q] float64."""
