@@ -19,7 +19,7 @@ from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, resume
 from jaxplace.repair import repair, search
-from jaxplace.rounding import RISE, Rounded, round_plan
+from jaxplace.rounding import RISE, Rounded, alike, drawn_plan, round_plan
 from jaxplace.settings import Settings
 from jaxplace.start import Start
 from jaxplace.status import Status
@@ -30,6 +30,7 @@ TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good 
 LITTLE = 0.2  # of what is missing: from a warm start, an attempt that brings less is the last
 HASTY = 2  # attempts before the first: they often do, the last of them with duals as good
 FASTER = 4.0  # how fast they cool; at 9 the bound of large instances falls short of the gap
+DRAWS = 4  # of a plan where rows see the same costs: it is quick, and chance
 FEW_ROWS = 2000  # up to which one attempt, with a long search, does more than several
 FEW_PER_REGION = 50  # rows up to which a hasty attempt, all sizes at once, leaves units out
 MANY_REGIONS = 1500  # above which it does so however many the rows
@@ -84,7 +85,7 @@ class _Run:
     started: float = field(default_factory=time.perf_counter)
     timings: dict[str, float] = field(default_factory=dict)
     trace: list[Checkpoint] = field(default_factory=list)
-    plan: float | None = None
+    plan: float = np.inf
     penalty: float = 0.0  # of the units that no region allows [USD]; in no figure here but plans'
 
     def solve(self, warm_start: Placement | Start | None, device: str) -> Placement:
@@ -126,14 +127,22 @@ class _Run:
             if self.late() and not state.whole:  # duals of a sample: a simple rule's plan will do
                 status = Status.time_limit
                 break
+            before = self.plan
             with self.clock("round"):
-                rounded = self.round(compiled, state, goal, attempt)
-            before, cost = self.plan, rounded.objective() - self.penalty
-            if rounded.core.kept() and cost < self.plan:
-                assignment, self.plan = rounded.assignment(), cost
+                draws = DRAWS if attempt == first and alike(compiled, state) else 0
+                for draw in range(draws):
+                    if self.missing(compiled, state, goal) <= 0 or self.late():
+                        break
+                    easy, cost = drawn_plan(compiled, state, self.settings.seed + draw)
+                    if cost - self.penalty < self.plan:
+                        assignment, self.plan = easy, cost - self.penalty
+                if not draws or self.missing(compiled, state, goal) > 0:
+                    rounded = self.round(compiled, state, goal, attempt)
+                    cost = rounded.objective() - self.penalty
+                    if rounded.core.kept() and cost < self.plan:
+                        assignment, self.plan = rounded.assignment(), cost
             self.note(compiled, state, "repaired")
-            asked = goal * abs(self.plan)
-            missing = self.plan - self.bound(compiled, state) - CONTENT * asked
+            asked, missing = goal * abs(self.plan), self.missing(compiled, state, goal)
             little = warm_start is not None and before - self.plan < LITTLE * missing
             stuck = little and attempt >= 0 and missing > asked
             if missing <= 0 or stuck:
@@ -248,6 +257,10 @@ class _Run:
         """The relaxation's float32 bound without unservable units [USD]; not certified."""
         return state.bound * compiled.problem.scaling.cost
 
+    def missing(self, compiled: Compiled, state: Relaxation, goal: float) -> float:
+        """What the plan costs above the bound and most of the gap asked for [USD]."""
+        return self.plan - self.bound(compiled, state) - CONTENT * goal * abs(self.plan)
+
     def late(self) -> bool:
         """Whether what is left of the time should go to rounding and the certificate."""
         return time.perf_counter() > self.deadline()
@@ -267,7 +280,7 @@ class _Run:
             step=state.steps,
             temperature=state.temperature,
             bound=bound if state.whole and np.isfinite(bound) else None,
-            plan=self.plan,
+            plan=self.plan if np.isfinite(self.plan) else None,
             overload=state.violation if np.isfinite(state.violation) else None,
         )
         self.trace.append(point)

@@ -144,8 +144,8 @@ def test_few_rows_a_region_are_rounded_in_all_stages(monkeypatch):
     """A core is coarse, and its stages wide, if it has many rows for every region too."""
     problem = compile_instance(random_instance(3, n=3000, m=6)).problem
     index = np.arange(problem.size)
-    fine = len(plan._by_size(problem, index, 6))
+    fine = len(plan.by_size(problem, index, 6))
     monkeypatch.setattr(plan, "COARSE_ROWS", 1000)
-    assert len(plan._by_size(problem, index, 6)) < fine
+    assert len(plan.by_size(problem, index, 6)) < fine
     monkeypatch.setattr(plan, "COARSE_PER_REGION", 600)
-    assert len(plan._by_size(problem, index, 6)) == fine
+    assert len(plan.by_size(problem, index, 6)) == fine

@@ -28,6 +28,7 @@ __all__ = [
     "backend",
     "best_regions",
     "curvature",
+    "draw",
     "reduced_costs",
     "respond",
     "servable",
@@ -83,6 +84,27 @@ def best_regions(
     from jaxplace.kernels import device  # loads JAX
 
     return device.best_regions(problem, duals, k=k)
+
+
+def draw(problem: Problem, duals: Duals, temperature: float, chance: np.ndarray) -> np.ndarray:
+    """[n] int32 a region for each row, drawn from the smoothed plan's shares; -1 unplaced.
+
+    Args:
+        problem: n rows.
+        duals: where the plan is taken.
+        temperature: of the plan.
+        chance: [n] in [0, 1), where on the row's shares, laid end to end, its region lies.
+    """
+    padded = np.zeros(len(problem.rows.weight), np.float32)
+    padded[: problem.size] = chance
+    if _on_host(problem):
+        menus = problem.book.menus
+        found = host.draw(problem.rows, problem.tables, menus, duals, temperature, padded)
+    else:
+        from jaxplace.kernels import device  # loads JAX
+
+        found = device.draw(problem, duals, temperature, padded)
+    return found[: problem.size]
 
 
 def servable(problem: Problem) -> np.ndarray:

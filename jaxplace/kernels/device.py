@@ -39,6 +39,13 @@ def best_regions(problem: Problem, duals: Duals, *, k: int) -> tuple[jax.Array, 
         return _best_regions(problem.rows, problem.tables, duals, k=k)
 
 
+def draw(problem: Problem, duals: Duals, temperature: float, chance: np.ndarray) -> np.ndarray:
+    """See `xla.draw`."""
+    with jax.enable_x64(True):
+        spread = np.float32(temperature)
+        return np.asarray(_draw(problem.rows, problem.tables, duals, spread, chance))
+
+
 def reduced_costs(problem: Problem, duals: Duals) -> jax.Array:
     """See `xla.reduced_costs`."""
     with jax.enable_x64(True):
@@ -108,6 +115,7 @@ def _best_regions(
     return _backend().best_regions(rows, tables, duals, k=k)
 
 
+_draw = jax.jit(xla.draw)
 _reduced_costs = jax.jit(xla.reduced_costs)
 
 

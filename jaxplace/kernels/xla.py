@@ -92,6 +92,26 @@ def best_regions(
     return region.reshape(-1, k), reduced.reshape(-1, k)
 
 
+def draw(
+    rows: Rows, tables: Tables, duals: Duals, temperature: jax.Array, chance: jax.Array
+) -> jax.Array:
+    """A region of each row, drawn from its shares: [N] i32, -1 unplaced.
+
+    The shares are laid end to end, the one of being left out last; `chance` [N] f32 in [0, 1) says
+    where on them the row's region lies.
+    """
+
+    def block(part: tuple[Rows, jax.Array]) -> jax.Array:
+        rows, chance = part
+        soft = _soften(rows, tile(rows, tables, duals), temperature)
+        upto = jnp.cumsum(soft.share, 1)
+        beyond = upto > (chance * soft.total)[:, None]
+        return jnp.where(beyond[:, -1], beyond.argmax(1), -1).astype(jnp.int32)
+
+    blocks = _blocks(rows)
+    return jax.lax.map(block, (blocks, chance.reshape(blocks.weight.shape))).ravel()
+
+
 def reduced_costs(rows: Rows, tables: Tables, duals: Duals) -> jax.Array:
     """The whole matrix [N, m] f32, for subsets of rows that are small enough."""
     reduced = jax.lax.map(lambda block: tile(block, tables, duals).reduced, _blocks(rows))

@@ -32,6 +32,8 @@ FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED, SAMPLED = 63, 31  # regions that each of them chooses from, and in a sample
 MANY = 4  # times as many regions: choosing some pays however few the rows
+OPTIONS = 4.0  # on a list for each that a row is spread over: where rows that see the same costs
+MOST = 0.95  # are spread over more (most rows' share), lists of their nearest would be all alike
 SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
 NEARER, LONGER = 8.0, 2  # the same divided, and as many times longer lists, where the value fell
 ROUNDS = 3  # of choosing them anew, while all rows
@@ -247,7 +249,10 @@ def reanneal(
         temperature, hot, cold = start.temperature * heat, place < last, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
         if not hot and (problem is not part or problem.regions > MANY * LISTED):
-            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
+            asked = spread(part, respond(part, of, point, temperature)) * OPTIONS
+            part = (
+                kernels.shortlist(problem, of.duals(point), k=LISTED) if asked <= LISTED else part
+            )
         known = _known(start, temperature)
         point = ascent.settle(
             part,
@@ -262,6 +267,12 @@ def reanneal(
         moved = point - known
         path.append(Waypoint(temperature, point))
     return replace(start, point=point, path=tuple(path))
+
+
+def spread(problem: Problem, response: Response) -> float:
+    """Regions that a row of the smoothed plan is spread over, if only a twentieth are over more."""
+    doubt = np.asarray(response.doubt)[: problem.size][problem.weight > 0]
+    return float(np.quantile(1.0 / np.maximum(1.0 - doubt, 1e-6), MOST)) if len(doubt) else 1.0
 
 
 def _known(state: Relaxation, temperature: float) -> np.ndarray:
@@ -363,7 +374,9 @@ def _restless(
     """
     hot = respond(problem, of, state.point, state.temperature * HOTTER)
     index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
-    part = kernels.shortlist(problem.take(index), of.duals(state.point), k=listed)
+    part = problem.take(index)
+    if spread(problem, response) * OPTIONS <= LISTED:
+        part = kernels.shortlist(part, of.duals(state.point), k=listed)
     moved = of.taken(respond(part, of, state.point, state.temperature))
     left = np.maximum(of.limit - (of.taken(response) - moved), 0.0)
     limit = left[: problem.limit.size].reshape(problem.limit.shape)

@@ -119,7 +119,7 @@ def round_plan(
     budgets = np.isfinite(problem.budgets)
     left = _under_the_sky(instance.capacity), problem.budgets[budgets]
     parts = []
-    largest, *smaller = _by_size(problem, index, stages)
+    largest, *smaller = by_size(problem, index, stages)
     if smaller:  # near what the relaxed plan has of them; all others make room
         part, asks, share = options.round(relaxation, largest)
         before, most = part.units.copy(), part.use.max((0, 1))
@@ -143,7 +143,7 @@ def round_plan(
 
     if parts:
         index = np.setdiff1d(index, largest)
-    groups = _by_size(problem, index, max(stages - len(parts), 1))
+    groups = by_size(problem, index, max(stages - len(parts), 1))
     if len(groups) > 1 and _coarse(problem, index) and len(groups[0]) < FEW * len(index):
         groups = [np.concatenate(groups[:2]), *groups[2:]]  # too few to settle the duals for
     for stage, group in enumerate(groups):
@@ -191,7 +191,7 @@ def _coarse(problem: Problem, index: np.ndarray) -> bool:
     return len(index) > max(COARSE_ROWS, COARSE_PER_REGION * problem.regions)
 
 
-def _by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
+def by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
     """Problem rows in groups of falling size of a unit, a factor of STEP each."""
     size = problem.scale[index]
     if not len(index):

@@ -307,6 +307,23 @@ def test_best_regions_are_the_first_of_the_sorted(backend, kind, k):
     assert (reduced[:, 1:] >= reduced[:, :-1]).all()
 
 
+@pytest.mark.parametrize("on_host", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_drawn_as_often_as_their_shares(kind, on_host, monkeypatch):
+    """Over evenly spaced chances, each option comes as often as its share, to within one."""
+    if not on_host:
+        monkeypatch.setattr(api, "_on_host", lambda problem: False)
+    point, temperature, times = Point.of(kind), 0.3, 50
+    problem, n = point.compiled.problem, point.compiled.problem.size
+    each = options(point, point.capacity, point.budgets)
+    share = np.exp((each.min(1, keepdims=True) - each) / temperature / problem.scale[:, None])
+    wanted, found = share / share.sum(1, keepdims=True) * times, np.zeros(each.shape)
+    for chance in (np.arange(times) + 0.5) / times:
+        region = api.draw(problem, point.duals, temperature, np.full(n, chance))
+        found[np.arange(n), region] += 1  # -1: the last column, unplaced
+    np.testing.assert_array_less(np.abs(found - wanted), 1.01)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_servable_rows_have_an_allowed_region(kind):
     """Rows that are too large for all regions in reach have none."""
