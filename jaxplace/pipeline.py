@@ -131,12 +131,12 @@ class _Run:
             with self.clock("round"):
                 draws = DRAWS if attempt == first and alike(compiled, state) else 0
                 for draw in range(draws):
-                    if self.missing(compiled, state, goal) <= 0 or self.late():
-                        break
                     easy, cost = drawn_plan(compiled, state, self.settings.seed + draw)
                     if cost - self.penalty < self.plan:
                         assignment, self.plan = easy, cost - self.penalty
-                if not draws or self.missing(compiled, state, goal) > 0:
+                    if self.missing(compiled, state, goal) <= 0 or self.late():
+                        break
+                else:  # none was drawn, or none is good enough
                     rounded = self.round(compiled, state, goal, attempt)
                     cost = rounded.objective() - self.penalty
                     if rounded.core.kept() and cost < self.plan:

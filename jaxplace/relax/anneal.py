@@ -14,7 +14,7 @@ import numpy as np
 from jaxplace.kernels import api as kernels
 from jaxplace.kernels.api import Response
 from jaxplace.problem import Problem
-from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond
+from jaxplace.relax.ascent import AbstractAscent, Constraints, Settled, respond, spread_of
 from jaxplace.relax.sampling import sample
 
 
@@ -32,8 +32,8 @@ FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED, SAMPLED = 63, 31  # regions that each of them chooses from, and in a sample
 MANY = 4  # times as many regions: choosing some pays however few the rows
-OPTIONS = 4.0  # on a list for each that a row is spread over: where rows that see the same costs
-MOST = 0.95  # are spread over more (most rows' share), lists of their nearest would be all alike
+OPTIONS = 4.0  # on a list for each that rows are spread over, at least
+MOST = 0.95  # of the rows: where more are spread widely, since they see the same costs, so do lists
 SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
 NEARER, LONGER = 8.0, 2  # the same divided, and as many times longer lists, where the value fell
 ROUNDS = 3  # of choosing them anew, while all rows
@@ -50,6 +50,7 @@ SMALL = 4  # so many times fewer rows in a sample than in all: it does for all h
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
 UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
+FEWEST_ROWS, FINER = 2000, 0.1  # up to which steps cost next to nothing: they go on for less
 TOLERANCE = 1e-2  # violation at which a temperature is settled
 
 
@@ -145,7 +146,8 @@ def anneal(
             state = replace(state, point=_fallen(level, state.point, state.temperature))
         while not stopped:
             aim = regret * (1 if state.whole else LOOSE)
-            state, stopped = _settle(level, state, ascent, watch, aim * size)
+            finer = FINER if problem.size <= FEWEST_ROWS else 1.0
+            state, stopped = _settle(level, state, ascent, watch, finer * aim * size)
             size = abs(state.bound)
             if first and state.violation > UNSETTLED and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
@@ -248,11 +250,9 @@ def reanneal(
     for place, heat in enumerate(heats):
         temperature, hot, cold = start.temperature * heat, place < last, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
-        if not hot and (problem is not part or problem.regions > MANY * LISTED):
-            asked = spread(part, respond(part, of, point, temperature)) * OPTIONS
-            part = (
-                kernels.shortlist(problem, of.duals(point), k=LISTED) if asked <= LISTED else part
-            )
+        many = not hot and (problem is not part or problem.regions > MANY * LISTED)
+        if many and _listable(part, respond(part, of, point, temperature)):
+            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
         known = _known(start, temperature)
         point = ascent.settle(
             part,
@@ -269,10 +269,9 @@ def reanneal(
     return replace(start, point=point, path=tuple(path))
 
 
-def spread(problem: Problem, response: Response) -> float:
-    """Regions that a row of the smoothed plan is spread over, if only a twentieth are over more."""
-    doubt = np.asarray(response.doubt)[: problem.size][problem.weight > 0]
-    return float(np.quantile(1.0 / np.maximum(1.0 - doubt, 1e-6), MOST)) if len(doubt) else 1.0
+def _listable(problem: Problem, response: Response) -> bool:
+    """Whether lists of most rows' nearest regions stand for the smoothed plan."""
+    return spread_of(problem, response, MOST) * OPTIONS <= LISTED
 
 
 def _known(state: Relaxation, temperature: float) -> np.ndarray:
@@ -375,7 +374,7 @@ def _restless(
     hot = respond(problem, of, state.point, state.temperature * HOTTER)
     index = np.nonzero(np.asarray(hot.doubt)[: problem.size] > RESTLESS)[0]
     part = problem.take(index)
-    if spread(problem, response) * OPTIONS <= LISTED:
+    if _listable(problem, response):
         part = kernels.shortlist(part, of.duals(state.point), k=listed)
     moved = of.taken(respond(part, of, state.point, state.temperature))
     left = np.maximum(of.limit - (of.taken(response) - moved), 0.0)

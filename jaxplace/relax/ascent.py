@@ -128,6 +128,12 @@ class AbstractAscent(abc.ABC):
         """
 
 
+def spread_of(problem: Problem, response: Response, most: float) -> float:
+    """Options that such a part of the rows are spread over, or fewer: 1 / sum of squared shares."""
+    doubt = np.asarray(response.doubt)[: problem.size][problem.weight > 0]
+    return float(np.quantile(1.0 / np.maximum(1.0 - doubt, 1e-6), most)) if len(doubt) else 1.0
+
+
 def respond(problem: Problem, of: Constraints, point: np.ndarray, temperature: float) -> Response:
     """The kernel's response at a vector of duals."""
     return kernels.respond(problem, of.duals(point), temperature)

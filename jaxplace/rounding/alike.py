@@ -7,6 +7,8 @@ what the relaxed plan has there: a row goes where it is drawn to while there is 
 first, else to the cheapest region that has.
 """
 
+from functools import partial
+
 import numpy as np
 
 from jaxplace.instance import NOWHERE
@@ -14,8 +16,8 @@ from jaxplace.kernels import api as kernels
 from jaxplace.native import compiled as machine_code
 from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Pairs
-from jaxplace.relax.anneal import Relaxation, spread
-from jaxplace.relax.ascent import Constraints, respond
+from jaxplace.relax.anneal import MOST, Relaxation
+from jaxplace.relax.ascent import Constraints, respond, spread_of
 from jaxplace.rounding.draw import GOLDEN
 from jaxplace.rounding.options import prices_of
 from jaxplace.rounding.plan import STAGES, by_size
@@ -33,8 +35,8 @@ def alike(compiled: Compiled, relaxation: Relaxation) -> bool:
     if np.isfinite(problem.budgets).any() or not problem.size:
         return False
     some = problem.take(np.unique(np.linspace(0, problem.size - 1, LOOKED_AT).astype(int)))
-    of = Constraints.of(some)
-    return spread(some, respond(some, of, relaxation.point, relaxation.temperature)) > WIDE
+    response = respond(some, Constraints.of(some), relaxation.point, relaxation.temperature)
+    return spread_of(some, response, MOST) > WIDE
 
 
 def drawn_plan(compiled: Compiled, relaxation: Relaxation, seed: int) -> tuple[Assignment, float]:
@@ -95,20 +97,24 @@ def _elsewhere(
     return flows
 
 
+@partial(machine_code, inline=True)
+def _take(use, most, left):  # type: ignore[no-untyped-def]
+    """How many of `most` units fit into what is `left` [R], and take it."""
+    for r in range(len(left)):
+        if use[r] * most > left[r]:
+            most = max(int(left[r] / use[r]), 0)
+            if use[r] * most > left[r]:  # the quotient was rounded up
+                most -= 1
+    for r in range(len(left)):
+        left[r] -= use[r] * most
+    return most
+
+
 @machine_code
 def _fit(there, use, units, free):  # type: ignore[no-untyped-def]
     """Make `units` [c] what fits at `there` [c], one after the other, and take it from `free`."""
     for i in range(len(there)):
-        fits, j = units[i], there[i]
-        for r in range(free.shape[1]):
-            if use[i, r] * fits > free[j, r]:
-                fits = max(int(free[j, r] / use[i, r]), 0)
-        for r in range(free.shape[1]):
-            if use[i, r] * fits > free[j, r]:  # the quotient was rounded up
-                fits = max(fits - 1, 0)
-        for r in range(free.shape[1]):
-            free[j, r] -= use[i, r] * fits
-        units[i] = fits
+        units[i] = _take(use[i], units[i], free[there[i]])
 
 
 @machine_code
@@ -126,14 +132,6 @@ def _cheapest(asks, use, units, free, found):  # type: ignore[no-untyped-def]
                         best, place = asks[i, j], j
             if place < 0:
                 break
-            most = units[i]
-            for r in range(free.shape[1]):
-                if use[i, place, r] * most > free[place, r]:
-                    most = max(int(free[place, r] / use[i, place, r]), 1)
-            for r in range(free.shape[1]):
-                if use[i, place, r] * most > free[place, r]:
-                    most = max(most - 1, 1)
-            for r in range(free.shape[1]):
-                free[place, r] -= use[i, place, r] * most
-            found[i, place] += most
-            units[i] -= most
+            taken = _take(use[i, place], units[i], free[place])
+            found[i, place] += taken
+            units[i] -= taken

@@ -7,14 +7,15 @@ import numpy as np
 from jaxplace.kernels import api as kernels
 from jaxplace.problem import Compiled, Duals, Pairs, Problem
 from jaxplace.relax.anneal import Relaxation
-from jaxplace.relax.ascent import Constraints, respond
+from jaxplace.relax.ascent import Constraints, respond, spread_of
 from jaxplace.repair.core import Core
 from jaxplace.rounding.draw import systematic
 
 
 ALL_OPTIONS = 200_000  # pairs up to which every region is an option
 MOST_OPTIONS = 4_000_000  # rows times options that are kept
-SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use
+SPARE_OPTIONS = 4.0  # options kept for each one that the most spread rows use,
+NEARLY_ALL = 0.999  # but for a few of them
 ESCAPES = 2  # options kept beside them: the cheapest regions whose capacity has no price
 CLOSED = 1e25  # a dual that nobody pays
 
@@ -130,9 +131,8 @@ def wanted(problem: Problem, relaxation: Relaxation, index: np.ndarray, least: i
         return problem.regions
     part = problem.take(index)
     of = Constraints.of(problem)
-    doubt = respond(part, of, relaxation.point, relaxation.temperature).doubt
-    spread = 1.0 / np.maximum(1.0 - np.asarray(doubt)[: len(index)], 1e-6)
-    wanted = int(np.ceil(SPARE_OPTIONS * np.quantile(spread, 0.999)))
+    response = respond(part, of, relaxation.point, relaxation.temperature)
+    wanted = int(np.ceil(SPARE_OPTIONS * spread_of(part, response, NEARLY_ALL)))
     most = max(MOST_OPTIONS // len(index), least)
     return int(np.clip(wanted, least, most))
 

@@ -7,8 +7,8 @@ per pair; and the exponential is a polynomial on vector registers.  Values are f
 over rows float64; `xla.py` is the specification.
 """
 
-from jaxplace.kernels.host.choose import best_regions, draw, servable, shortlist
-from jaxplace.kernels.host.curvature import curvature
+from jaxplace.kernels.host.choose import best_regions, servable, shortlist
+from jaxplace.kernels.host.curvature import curvature, draw
 from jaxplace.kernels.host.respond import respond
 
 

@@ -1,21 +1,12 @@
-"""The regions of least reduced cost, and some that are drawn."""
+"""The regions of least reduced cost."""
 
 import numpy as np
 from numba import float32, int32, uint64
 
 from jaxplace.kernels.host.lists import BLOCK, WIDTH, block_of, prices_of
-from jaxplace.kernels.host.loops import (
-    ONE,
-    TILE,
-    enter,
-    fast,
-    inner,
-    reduce,
-    soften,
-    tiles_of,
-)
+from jaxplace.kernels.host.loops import ONE, TILE, enter, fast, inner, reduce, tiles_of
 from jaxplace.kernels.host.rows import FAR, arrays, chunks, new_desk
-from jaxplace.native import frozen, lent, spread
+from jaxplace.native import lent, spread
 from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Lists, Rows, Tables
 
@@ -69,27 +60,6 @@ def shortlist(
 
     spread(part, size, chunks=chunks(size))
     return lists
-
-
-def draw(
-    rows: Rows,
-    tables: Tables,
-    menus: Menus,
-    duals: Duals,
-    temperature: float,
-    chance: np.ndarray,
-) -> np.ndarray:
-    """See `xla.draw`."""
-    r, on, d = arrays(rows, tables, duals)
-    n, (m, resources) = len(r.weight), d.capacity.shape
-    region = np.empty(n, np.int32)
-
-    def part(start: int, stop: int) -> None:
-        desk = new_desk(m, resources)
-        _draw(r, menus, on, d, desk, temperature, start, stop, frozen(chance, np.float32), region)
-
-    spread(part, n, chunks=chunks(n))
-    return region
 
 
 def servable(rows: Rows, tables: Tables, menus: Menus, *, size: int) -> np.ndarray:
@@ -165,42 +135,6 @@ def _best(r, menus, on, d, desk, begin, stop, found_region, found):
                     q -= 1
                 found[i, q], found_region[i, q] = value, j
                 count = min(count + 1, k)
-
-
-@fast
-def _draw(r, menus, on, d, desk, temperature, begin, stop, chance, found):
-    r, menus, d, desk = lent((r, menus, d, desk))
-    use, energy, egress, state, scale = r.use, r.energy, r.egress, r.state, r.scale
-    leave, home, home_zone, place = r.leave, r.home, r.home_zone, r.place
-    budget, residency, fits = r.budget, r.residency, r.fit
-    of, start, size, region, rank = menus.of, menus.start, menus.size, menus.region, menus.rank
-    m_energy, m_carbon, m_egress = menus.energy, menus.carbon, menus.egress
-    factor, fit, least_fit = menus.factor, menus.fit, menus.least_fit
-    capacity, transfer = d.capacity, d.transfer
-    paid, price, carried, reduced = desk.paid, desk.energy, desk.state, desk.reduced
-    share, least, run, last = desk.share, desk.least, desk.run, -1
-    for i in range(begin, stop):
-        menu = enter(place, residency, home_zone, of, start, size, factor, region, m_energy,
-                      m_carbon, capacity, d.carbon, transfer, paid, price, carried, i, last,
-                      on.residency, on.state)  # fmt: skip
-        last, first = i, uint64(start[menu])
-        at_home = home[i * on.moves] if on.moves else int32(-1)
-        away = leave[i * on.moves] + (d.moves if at_home >= 0 else float32(0))
-        reach, _ = reduce(
-            first, uint64(size[menu]), budget[i], energy[i], egress[i * on.egress],
-            state[i * on.state], away, at_home, fits, use, rank, region, m_egress, fit, least_fit,
-            paid, price, carried, reduced, least, i, menu, on.fit)  # fmt: skip
-        wide = float32(temperature) * scale[i]
-        _, total, _, _, _, runs = soften(
-            r.unplaced[i], wide, tiles_of(reach), reduced, least, share, run)  # fmt: skip
-        left, there = chance[i] * total, int32(-1)
-        for n in range(runs):
-            for p in range(uint64(run[n, 0]), uint64(run[n, 1])):
-                if left >= 0 and share[p] > 0:
-                    left -= share[p]
-                    if left < 0:
-                        there = region[first + p]
-        found[i] = there
 
 
 @inner

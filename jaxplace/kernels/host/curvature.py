@@ -1,4 +1,6 @@
-"""Minus the Hessian of the smoothed value."""
+"""What rows in doubt are split between: the smoothed value's curvature, and draws from the plan."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numba import float32, int32, uint64
@@ -11,10 +13,42 @@ from jaxplace.problem.menus import Menus
 from jaxplace.problem.problem import Duals, Rows, Tables
 
 
+DRAWN = 4096  # rows at a time, so that their options take little memory
+
+
 def curvature(
     rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature: float
 ) -> Covariance:
     """See `xla.curvature`; shares below CUT are left out."""
+    regions, resources = duals.capacity.shape
+    part = _parts(rows, tables, menus, duals, temperature)
+    return Covariance.of(regions, resources, spread(part, len(rows.weight), chunks=2))
+
+
+def draw(
+    rows: Rows,
+    tables: Tables,
+    menus: Menus,
+    duals: Duals,
+    temperature: float,
+    chance: np.ndarray,
+) -> np.ndarray:
+    """See `xla.draw`; shares below CUT are never drawn, and rows of weight 0 are unplaced."""
+    n, options = len(rows.weight), _parts(rows, tables, menus, duals, temperature)
+    region = np.empty(n, np.int32)
+
+    def part(start: int, stop: int) -> None:
+        used, _, where, share, _ = options(start, stop)
+        _pick(used, where, share, chance[start:stop], region[start:stop])
+
+    spread(part, n, chunks=-(-n // DRAWN))
+    return region
+
+
+def _parts(
+    rows: Rows, tables: Tables, menus: Menus, duals: Duals, temperature: float
+) -> Callable[[int, int], tuple[np.ndarray, ...]]:
+    """What gives some rows' numbers of options and weights, and the options in use."""
     r, on, d = arrays(rows, tables, duals)
     m, resources = d.capacity.shape
     asked = np.array([duals.moves is not None, duals.carbon is not None])
@@ -26,7 +60,20 @@ def curvature(
         )
         return found
 
-    return Covariance.of(m, resources, spread(part, len(r.weight), chunks=2))
+    return part
+
+
+@fast
+def _pick(used, where, share, chance, found):
+    a = 0
+    for i in range(len(used)):
+        left, stop, found[i] = chance[i], a + used[i], -1
+        while a < stop and left >= share[a]:
+            left -= share[a]
+            a += 1
+        if a < stop:
+            found[i] = where[a]
+        a = stop
 
 
 @fast
