@@ -7,6 +7,7 @@ duals, and at last all rows.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,6 @@ LARGEST_SAMPLE = 0.5  # of all rows: a larger one saves little
 FEW_ROWS = 100_000  # up to which all rows take part in every step
 HOTTER, RESTLESS = 16.0, 1e-4  # temperature and doubt of the rows that take part, if there are more
 LISTED, SAMPLED = 63, 31  # regions that each of them chooses from, and in a sample
-MANY = 4  # times as many regions: choosing some pays however few the rows
 OPTIONS = 4.0  # on a list for each that rows are spread over, at least
 MOST = 0.95  # of the rows: where more are spread widely, since they see the same costs, so do lists
 SPAN = 256.0  # temperatures that a dual may move before they are chosen anew
@@ -250,23 +250,42 @@ def reanneal(
     for place, heat in enumerate(heats):
         temperature, hot, cold = start.temperature * heat, place < last, heat == heats[-1]
         few = MORE * max_steps if cold else max_steps
-        many = not hot and (problem is not part or problem.regions > MANY * LISTED)
-        if many and _listable(part, respond(part, of, point, temperature)):
-            part = kernels.shortlist(problem, of.duals(point), k=LISTED)
+        level = part if hot else problem
         known = _known(start, temperature)
-        point = ascent.settle(
-            part,
-            _highest(part, temperature, known + moved, known, point),
-            temperature,
+        before = _highest(level, temperature, known + moved, known, point)
+        settle = partial(
+            ascent.settle,
+            temperature=temperature,
             tolerance=ROUGH,
             worth=worth if hot else worth / LESS,
             report=lambda now, few=few: now.steps >= few,  # type: ignore[misc]
             span=np.inf if hot else SPAN,
             groups=not hot,
-        ).point
+        )
+        many = not hot and problem is not part  # fewer rows are soon seen as a whole
+        listed = _listed(problem, of, before, settle, worth) if many else None
+        point = settle(level, before).point if listed is None else listed
         moved = point - known
         path.append(Waypoint(temperature, point))
     return replace(start, point=point, path=tuple(path))
+
+
+def _listed(
+    problem: Problem,
+    of: Constraints,
+    point: np.ndarray,
+    settle: partial[Settled],
+    worth: float,
+) -> np.ndarray | None:
+    """[q] where duals settle with lists for all rows; None if lists say too little about them."""
+    temperature = settle.keywords["temperature"]
+    response = respond(problem, of, point, temperature)
+    if not _listable(problem, response):
+        return None
+    now = settle(kernels.shortlist(problem, of.duals(point), k=LISTED), point)
+    foreseen = of.height(response, point) + now.rise
+    reached = of.height(respond(problem, of, now.point, temperature), now.point)
+    return now.point if foreseen - reached <= worth else None
 
 
 def _listable(problem: Problem, response: Response) -> bool:

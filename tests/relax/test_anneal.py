@@ -11,7 +11,8 @@ from laws import with_rows
 from jaxplace.instance import DenseTerms, Instance
 from jaxplace.pipeline import solve
 from jaxplace.problem import compile_instance
-from jaxplace.relax import anneal
+from jaxplace.relax import anneal, choose
+from jaxplace.relax.ascent import Constraints, respond
 from jaxplace.settings import Method, Settings, SolverSettings
 
 
@@ -136,6 +137,32 @@ def test_lists_that_say_too_little_grow(seed, monkeypatch):
     monkeypatch.setattr(anneal, "SAMPLED", 1)
     found = solve(instance, goal).certificate
     assert found.lower_bound_usd >= usual.lower_bound_usd * (1 - 1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lists_that_mislead_are_left_when_duals_settle_again(seed, monkeypatch):
+    """One region a row, from before half of the capacity went: the whole decides."""
+    problem = compile_instance(random_instance(seed, n=3000, features={"counts"})).problem
+    ascent = choose(SolverSettings(), duals=problem.limit.size)
+    start = anneal.anneal(
+        problem, anneal.begin(problem), ascent, regret=1e-2, watch=lambda now: False, seed=0
+    )
+    less = np.where(np.arange(len(problem.limit)) % 2, 0.3, 1.2)[:, None]
+    problem = replace(problem, limit=problem.limit * less)
+    part = problem.take(np.arange(0, problem.size, 2), 2 * problem.weight[::2])
+
+    def height() -> float:
+        found = anneal.reanneal(
+            problem, part, start, ascent, heats=(16.0, 1.0), max_steps=15, worth=1e-5
+        )
+        of = Constraints.of(problem)
+        return of.height(respond(problem, of, found.point, found.temperature), found.point)
+
+    monkeypatch.setattr(anneal, "_listable", lambda *_: False)
+    whole = height()
+    monkeypatch.setattr(anneal, "_listable", lambda *_: True)
+    monkeypatch.setattr(anneal, "LISTED", 1)
+    assert height() >= whole - 1e-4 * abs(whole)
 
 
 @pytest.mark.parametrize(
