@@ -44,7 +44,11 @@ PATIENCE = 5  # steps in which the value must rise by more than
 NEGLIGIBLE = 1e-6  # of itself, or
 SLOW = 0.1  # of what is worth a step
 SETTLED = 0.02  # of the regret: what V may still rise by when a temperature is settled
-SMALL = 1e-6  # of all use: gradients below it surprise nobody
+SMALL = 1e-6  # of all use: gradients below it surprise nobody;
+OWN = 1e-3  # of its limit: the same for a small region
+PACE, SLOWEST = 2.0, 1.1  # what a reach may grow by, at most and at least:
+SLOWER = 0.7  # to this power where a dual turned back by all its reach,
+QUICKER = 1.5  # and so many times more again where it went on
 SURPRISING = 0.5  # share of a gradient that the model did not foresee: it went too far
 AT_REACH, FAR = 0.9, 32.0  # a step that its reach cut short, and how many reaches it may lack
 FARTHER = 10.0  # times as many before slow progress ends the ascent: reaches only double
@@ -244,6 +248,8 @@ class Newton(AbstractAscent):
         now = Settled(point, response, of.violation(response, point), 0)
         unit = temperature / of.unit
         reach, damping = RADIUS * unit, 1e-3
+        pace, last = np.full_like(point, PACE), np.zeros_like(point)
+        small = np.minimum(SMALL * of.total * of.unit, OWN * of.limit) + 1e-300  # surprises nobody
         heights, turn, every, far, ahead = [height], 0, 1, RADIUS, np.inf
         while now.steps < self.max_steps and not report(now):
             risen = height - heights[0]
@@ -284,7 +290,7 @@ class Newton(AbstractAscent):
                     damping = max(damping / 4, 1e-9)
                 step = there - now.point
                 after = of.taken(response) - of.limit
-                size = np.abs(after) + np.abs(gradient) + SMALL * of.total * of.unit
+                size = np.abs(after) + np.abs(gradient) + small
                 surprise = np.abs(after - trial.gradient) / size
                 if rise > 0.05 * promised > 0:
                     break
@@ -293,7 +299,10 @@ class Newton(AbstractAscent):
                 reach = np.where(wrong, np.maximum(shorter, unit / 1e3), reach)
             else:
                 break  # at float32's limit: nothing nearer the optimum can be told apart
-            reach = _adapt(reach, step, surprise, unit=unit, trusted=rise > 0.75 * promised)
+            turned, last = step * last < 0, step
+            reach, pace = _adapt(
+                reach, pace, step, surprise, turned, unit=unit, trusted=rise > 0.75 * promised
+            )
             if groups and turn % every == 0:  # ever more seldom, where it does not pay
                 turn, every = 0, 1 if carried > LITTLE * rise else 2 * every
             height += rise
@@ -363,26 +372,33 @@ def _farther(trial: Direction, point: np.ndarray, reach: np.ndarray) -> float:
 
 def _adapt(
     reach: np.ndarray,
+    pace: np.ndarray,
     step: np.ndarray,
     surprise: np.ndarray,
+    turned: np.ndarray,
     *,
     unit: np.ndarray,
     trusted: bool,
-) -> np.ndarray:
-    """Each dual's reach for the next step: longer where the model proved right, else shorter.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each dual's reach for the next step, and pace: longer where the model proved right.
 
     Regions that nobody is in doubt about have no curvature and far to go, their neighbours have
     much and are nearly there: one radius for all would starve the former or shake the latter.
     Where the model is right as a whole, all go further: substitutes must be free to move together.
+    A dual that has turned back would, if its reach doubled at once, turn for ever.
 
     Args:
         reach: [q] of the last step.
+        pace: [q] what each reach may grow by.
         step: [q] the last step.
         surprise: [q] what the model got wrong about the new gradient, as a share of the old and
             new one.
+        turned: [q] bool, against the step before.
         unit: [q] one temperature, in each dual's unit.
         trusted: whether the model foresaw the rise of the value.
     """
     stopped = np.abs(step) > AT_REACH * reach
-    longer = np.where(stopped | trusted, np.minimum(2 * reach, LONGEST * unit), reach)
-    return np.where(surprise > SURPRISING, np.maximum(reach / 2, unit / 4), longer)
+    longer = np.where(stopped | trusted, np.minimum(pace * reach, LONGEST * unit), reach)
+    reach = np.where(surprise > SURPRISING, np.maximum(reach / 2, unit / 4), longer)
+    quicker = np.where(stopped, np.minimum(pace * QUICKER, PACE), pace)
+    return reach, np.where(stopped & turned, np.maximum(pace**SLOWER, SLOWEST), quicker)

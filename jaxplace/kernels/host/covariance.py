@@ -19,6 +19,7 @@ from jaxplace.native import lent, spread
 
 
 PARTS = 2  # of the rows, over the threads
+SINGULAR = 1e-12  # least eigenvalue of a block, its diagonal made 1, below which it is none
 WIDE = 0.3  # of all options: rows with more in use are multiplied whole
 
 
@@ -108,9 +109,24 @@ class Covariance:
             left: share of `right` that they may leave over.
             iterations: of theirs, at most.
         """
-        stiff, found = np.maximum(self.diagonal() + extra, 1e-300), guess.copy()
-        _descend(*self._terms(), stiff, extra, right, free, found, left, iterations)
+        (m, _, _), resources = self.level.shape, self.mean.shape[1]
+        found, size, each = guess.copy(), m * resources, np.arange(resources)
+        blocks, on = self._blocks.copy(), free[:size].reshape(m, resources)
+        blocks[:, each, each] += extra[:size].reshape(m, resources)
+        blocks[~(on[:, :, None] & on[:, None, :])] = 0.0
+        blocks[:, each, each] = np.where(on, np.maximum(blocks[:, each, each], 1e-300), 1.0)
+        alone = 1.0 / np.maximum(self.diagonal()[size:] + extra[size:], 1e-300)
+        scaled = _inverse(blocks), alone
+        _descend(*self._terms(), *scaled, extra, right, free, found, left, iterations)
         return found
+
+    @cached_property
+    def _blocks(self) -> np.ndarray:
+        """[m, R, R] float64 of each region's resources, which pull in nearly the same direction."""
+        resources = self.mean.shape[1]
+        out = self.level[:, :resources, :resources].copy()
+        _less_means(self.region, self.mean, out)
+        return out
 
     @cached_property
     def _diagonal(self) -> np.ndarray:  # every solve of a step asks for it
@@ -188,6 +204,26 @@ def _stiffness(start, region, mean, spent, level, out):
             out[outside + b] -= spent[i, b] * spent[i, b]
 
 
+def _inverse(blocks: np.ndarray) -> np.ndarray:
+    """[m, R, R] of symmetric blocks with a positive diagonal; of that alone where it is no more."""
+    scale = 1.0 / np.sqrt(np.diagonal(blocks, axis1=1, axis2=2))
+    even = blocks * scale[:, :, None] * scale[:, None, :]
+    if even.shape[1] > 1:
+        even[np.linalg.eigvalsh(even)[:, 0] < SINGULAR] = np.eye(even.shape[1])
+        even = np.linalg.inv(even)
+    return np.asarray(even * scale[:, :, None] * scale[:, None, :])
+
+
+@fast
+def _less_means(region, mean, out):
+    region, mean, out = lent((region, mean, out))
+    resources = mean.shape[1]
+    for a in range(len(region)):
+        for r in range(resources):
+            for s in range(resources):
+                out[region[a], r, s] -= mean[a, r] * mean[a, s]
+
+
 @inner
 def _longest(start, first, stop):
     most = 0
@@ -241,12 +277,18 @@ def _times(start, region, mean, spent, level, vector, out):
 
 
 @fast
-def _descend(start, region, mean, spent, level, stiff, extra, right, free, found, left, iterations):
-    """Conjugate gradients, scaled by `stiff` [q]: `found` [q] is their guess, then their answer."""
-    start, region, mean, spent, level, stiff, extra, right, free, found = lent(
-        (start, region, mean, spent, level, stiff, extra, right, free, found)
+def _descend(
+    start, region, mean, spent, level, inverse, alone, extra, right, free, found, left, iterations
+):
+    """Conjugate gradients: `found` [q] is their guess, then their answer.
+
+    Scaled by the `inverse` [m, R, R] of the regions' blocks and `alone` [B] of the budgets.
+    """
+    start, region, mean, spent, level, inverse, alone, extra, right, free, found = lent(
+        (start, region, mean, spent, level, inverse, alone, extra, right, free, found)
     )
     rest, way, bent = right.copy(), np.zeros(len(found)), np.zeros(len(found))
+    eased = np.zeros(len(found))
     _times(start, region, mean, spent, level, found, bent)
     whole, over, before = 0.0, 0.0, np.inf
     for j in range(len(found)):
@@ -256,11 +298,12 @@ def _descend(start, region, mean, spent, level, stiff, extra, right, free, found
     for _ in range(iterations):
         if over <= left * left * whole:
             break
+        _ease(inverse, alone, rest, eased)
         slope, curved = 0.0, 0.0
         for j in range(len(found)):
-            slope += rest[j] * rest[j] / stiff[j]
+            slope += rest[j] * eased[j]
         for j in range(len(found)):
-            way[j] = rest[j] / stiff[j] + slope / before * way[j]
+            way[j] = eased[j] + slope / before * way[j]
         _times(start, region, mean, spent, level, way, bent)
         for j in range(len(found)):
             bent[j] = bent[j] + extra[j] * way[j] if free[j] else 0.0
@@ -273,3 +316,18 @@ def _descend(start, region, mean, spent, level, stiff, extra, right, free, found
             rest[j] -= slope / curved * bent[j]
             over += rest[j] * rest[j]
         before = slope
+
+
+@inner
+def _ease(inverse, alone, rest, out):
+    """`out` [q] becomes `rest` over each region's block, and each budget's curvature."""
+    resources = inverse.shape[1]
+    outside = len(inverse) * resources
+    for j in range(len(inverse)):
+        for r in range(resources):
+            total = 0.0
+            for s in range(resources):
+                total += inverse[j, r, s] * rest[j * resources + s]
+            out[j * resources + r] = total
+    for b in range(len(alone)):
+        out[outside + b] = alone[b] * rest[outside + b]
