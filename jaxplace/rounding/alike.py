@@ -4,7 +4,8 @@ Rows that have hardly a preference are spread over more regions than a core coul
 nearest ones are the same for all: auctions over such lists push units out of full regions although
 others have room.  But then it hardly matters which row goes where, as long as every region gets
 what the relaxed plan has there: a row goes where it is drawn to while there is room, the largest
-first, else to the cheapest region that has.
+first, else to the cheapest region that has.  What chance leaves idle where capacity has a price is
+then filled with units that cost more elsewhere.
 """
 
 from functools import partial
@@ -19,7 +20,7 @@ from jaxplace.problem import Compiled, Pairs
 from jaxplace.relax.anneal import MOST, Relaxation
 from jaxplace.relax.ascent import Constraints, respond, spread_of
 from jaxplace.rounding.draw import GOLDEN
-from jaxplace.rounding.options import prices_of
+from jaxplace.rounding.options import best, prices_of
 from jaxplace.rounding.plan import STAGES, by_size
 
 
@@ -27,6 +28,11 @@ WIDE = 16.0  # regions that many rows are spread over: more than a core of all r
 LOOKED_AT = 10_000  # rows, to see over how many they are
 SMALLEST = 0.1  # of a unit's use: regions with less room than the smallest such are full for all
 PAIRS = 4_000_000  # of rows without room where they were drawn to, and regions, at a time
+LAST = 64  # rows that fit and may be left out for what others leave over
+FILLS = 3  # times that units go where they cost less
+HAIR = 1e-9  # of a cost: a smaller saving is rounding
+
+Flows = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, regions (int32) and units, one each
 
 
 def alike(compiled: Compiled, relaxation: Relaxation) -> bool:
@@ -51,36 +57,97 @@ def drawn_plan(compiled: Compiled, relaxation: Relaxation, seed: int) -> tuple[A
     instance, duals = pairs.instance, Constraints.of(problem).duals(relaxation.point)
     prices, offset = prices_of(compiled, relaxation)[:-1], np.random.default_rng(seed).random()
     free, left = instance.capacity.astype(float), instance.count.astype(np.int64)
-    flows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for group in by_size(problem, np.nonzero(problem.weight > 0)[0], STAGES):
-        part = problem.take(group)  # in order of class: their draws are even, class by class
-        chance = (offset + GOLDEN * np.arange(len(group))) % 1.0
-        there = kernels.draw(part, duals, relaxation.temperature, chance)
-        order = np.argsort(-problem.scale[group], kind="stable")
-        row, there = compiled.order[group[order]], there[order]
-        units = np.where(there >= 0, left[row], 0)
-        use = pairs.use(row, np.maximum(there, 0))
-        _fit(np.maximum(there, 0), use, units, free)
+    flows: list[Flows] = []
+    for group in by_size(problem, _affordable(compiled, relaxation), STAGES):
+        group = group[np.argsort(-problem.scale[group], kind="stable")]
+        chance = (offset + GOLDEN * np.arange(len(group))) % 1.0  # even draws of every size
+        there = kernels.draw(problem.take(group), duals, relaxation.temperature, chance)
+        row, units = compiled.order[group], np.where(there >= 0, left[compiled.order[group]], 0)
+        there = np.maximum(there, 0)
+        _fit(there, pairs.use(row, there), units, free)
         left[row] -= units
         flows.append((row, there, units))
-        flows += _elsewhere(pairs, row[(there >= 0) & (left[row] > 0)], prices, left, free)
+        flows += _elsewhere(pairs, row[left[row] > 0], prices, left, free)
     out = compiled.order[problem.weight > 0]
     flows += _elsewhere(pairs, out[left[out] > 0], prices, left, free)  # where room is left
+    placed = _joined(flows, instance.regions)
+    for _ in range(FILLS):
+        placed = _filled(compiled, placed, prices, free)
+    row, region, units = placed
+    cost = pairs.cost(row, region) @ units + instance.unplaced @ left
     out = np.nonzero(left)[0]
-    flows.append((out, np.full(len(out), NOWHERE, np.int32), left[out]))
+    row, units = np.concatenate([row, out]), np.concatenate([units, left[out]])
+    region = np.concatenate([region, np.full(len(out), NOWHERE, np.int32)])
+    order = np.lexsort((region, row))
+    return Assignment(row[order], region[order], units[order]), float(cost)
+
+
+def _affordable(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
+    """Problem rows that go in: without those worth least for their size, if all are too many.
+
+    Otherwise small rows, which come last and are worth most for what they take, would stay out.
+    So that little room is left over, one of the last that fit makes way for others.
+    """
+    problem, pairs = compiled.problem, compiled.pairs
+    index = np.nonzero(problem.weight > 0)[0]
+    part, duals = problem.take(index), Constraints.of(problem).duals(relaxation.point)
+    region, reduced = best(part, duals, 1)
+    worth = np.asarray(part.rows.unplaced, float)[: part.size] - reduced[:, 0]
+    first = np.argsort(-worth / part.scale, kind="stable")
+    row, region, count = compiled.order[index[first]], region[first, 0], pairs.instance.count
+    capacity = pairs.instance.capacity
+    level = (prices_of(compiled, relaxation)[:-1] * capacity).sum(0) / np.maximum(capacity.sum(0), 1e-300)
+    use = pairs.use(row, region) * count[row, None]
+    saved = worth[first] * problem.scaling.cost * count[row] + use @ level
+    room, taken = capacity.sum(0), np.cumsum(use, axis=0)
+    fit = int((taken <= room).all(1).sum())
+    if fit == len(first):
+        return index
+    sure = max(fit - LAST, 0)
+    room, most, chosen = room - taken[sure] + use[sure], -np.inf, first[:sure]
+    last, beyond = np.arange(sure, fit), np.arange(fit, len(first))
+    beyond = beyond[np.argsort(-use[beyond].sum(1), kind="stable")]
+    for out in range(len(last) + 1):
+        order = np.concatenate([last[np.arange(len(last)) != out], beyond])
+        order = order[_within(use[order], room.copy())]
+        if saved[order].sum() > most:
+            most, chosen = saved[order].sum(), order
+    return np.sort(index[first[np.concatenate([np.arange(sure), chosen])]])
+
+
+def _joined(flows: list[Flows], regions: int) -> Flows:
+    """Flows as one, sorted by row and region, without those of no unit."""
     row, region, units = (np.concatenate(parts) for parts in zip(*flows, strict=True))
-    stride = instance.regions - NOWHERE
-    pair, place = np.unique(row * stride + region - NOWHERE, return_inverse=True)
+    pair, place = np.unique(row * regions + region, return_inverse=True)
     units = np.bincount(place, units, len(pair)).astype(np.int64)
-    row, region = pair[units > 0] // stride, pair[units > 0] % stride + NOWHERE
-    units, placed = units[units > 0], region != NOWHERE
-    cost = pairs.cost(row[placed], region[placed]) @ units[placed] + instance.unplaced @ left
-    return Assignment(row, region.astype(np.int32), units), float(cost)
+    pair, units = pair[units > 0], units[units > 0]
+    return pair // regions, (pair % regions).astype(np.int32), units
+
+
+def _filled(compiled: Compiled, placed: Flows, prices: np.ndarray, free: np.ndarray) -> Flows:
+    """The flows, after units went where they cost less and room that has a price was left."""
+    pairs, scale = compiled.pairs, np.empty(compiled.pairs.instance.rows)
+    scale[compiled.order] = compiled.problem.scale
+    order, regions = np.argsort(-scale[placed[0]], kind="stable"), len(free)
+    flows, step = [], max(PAIRS // regions, 1)
+    least = SMALLEST * pairs.instance.use.min(0)
+    for some in (order[a : a + step] for a in range(0, len(order), step)):
+        row, home, units = (values[some] for values in placed)
+        column, there = row[:, None], np.nonzero((free * prices).any(1) & (free >= least).all(1))[0]
+        cost, now = pairs.cost(column, there), pairs.cost(row, home)[:, None]
+        better = pairs.allowed(column, there) & (cost < now - HAIR * np.abs(now))
+        found, stay, room = np.zeros(cost.shape, np.int64), units.copy(), free[there]
+        _cheapest(np.where(better, cost, np.inf), pairs.use(column, there), stay, room, found)
+        free[there] = room
+        np.add.at(free, home, pairs.use(row, home) * (units - stay)[:, None])
+        i, j = np.nonzero(found)
+        flows += [(row, home, stay), (row[i], there[j].astype(np.int32), found[i, j])]
+    return _joined(flows, regions) if flows else placed
 
 
 def _elsewhere(
     pairs: Pairs, row: np.ndarray, prices: np.ndarray, left: np.ndarray, free: np.ndarray
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> list[Flows]:
     """Flows of units that are left to the regions that ask least and have room, row by row."""
     instance, flows, step = pairs.instance, [], max(PAIRS // pairs.instance.regions, 1)
     for some in (row[a : a + step] for a in range(0, len(row), step)):
@@ -108,6 +175,19 @@ def _take(use, most, left):  # type: ignore[no-untyped-def]
     for r in range(len(left)):
         left[r] -= use[r] * most
     return most
+
+
+@machine_code
+def _within(use, left):  # type: ignore[no-untyped-def]
+    """[c] bool: those that fit, one after the other, into what is `left` [R]."""
+    inside = np.zeros(len(use), np.bool_)
+    for i in range(len(use)):
+        inside[i] = True
+        for r in range(len(left)):
+            inside[i] = inside[i] and use[i, r] <= left[r]
+        for r in range(len(left)):
+            left[r] -= use[i, r] * inside[i]
+    return inside
 
 
 @machine_code
