@@ -95,8 +95,8 @@ def _affordable(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
     worth = np.asarray(part.rows.unplaced, float)[: part.size] - reduced[:, 0]
     first = np.argsort(-worth / part.scale, kind="stable")
     row, region, count = compiled.order[index[first]], region[first, 0], pairs.instance.count
-    capacity = pairs.instance.capacity
-    level = (prices_of(compiled, relaxation)[:-1] * capacity).sum(0) / np.maximum(capacity.sum(0), 1e-300)
+    prices, capacity = prices_of(compiled, relaxation)[:-1], pairs.instance.capacity
+    level = (prices * capacity).sum(0) / np.maximum(capacity.sum(0), 1e-300)  # [R] usual prices
     use = pairs.use(row, region) * count[row, None]
     saved = worth[first] * problem.scaling.cost * count[row] + use @ level
     room, taken = capacity.sum(0), np.cumsum(use, axis=0)
