@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ from jaxplace.problem import Compiled, compile_instance
 from jaxplace.relax import AbstractAscent, choose
 from jaxplace.relax.anneal import COOLING, Relaxation, anneal, begin, resume
 from jaxplace.repair import repair, search
-from jaxplace.rounding import RISE, Rounded, alike, drawn_plan, round_plan
+from jaxplace.rounding import RISE, Rounded, alike, drawn_plans, round_plan
 from jaxplace.settings import Settings
 from jaxplace.start import Start
 from jaxplace.status import Status
@@ -130,8 +131,8 @@ class _Run:
             before = self.plan
             with self.clock("round"):
                 draws = DRAWS if attempt == first and alike(compiled, state) else 0
-                for draw in range(draws):
-                    easy, cost = drawn_plan(compiled, state, self.settings.seed + draw)
+                plans = drawn_plans(compiled, state, self.settings.seed)
+                for easy, cost in islice(plans, draws):
                     if cost - self.penalty < self.plan:
                         assignment, self.plan = easy, cost - self.penalty
                     if self.missing(compiled, state, goal) <= 0 or self.late():

@@ -15,7 +15,7 @@ from jaxplace.instance import Instance
 from jaxplace.placement import Duals
 from jaxplace.problem import compile_instance
 from jaxplace.relax.anneal import begin
-from jaxplace.rounding import alike, drawn_plan
+from jaxplace.rounding import alike, drawn_plans
 from jaxplace.settings import Settings
 
 
@@ -35,7 +35,7 @@ def test_a_drawn_plan_keeps_every_rule(kind, seed):
     instance = FREE[kind](seed)
     compiled = compile_instance(instance)
     hot = replace(begin(compiled.problem), temperature=1.0)
-    plan, cost = drawn_plan(compiled, hot, seed)
+    plan, cost = next(drawn_plans(compiled, hot, seed))
     found = certify(instance, plan, Duals(np.zeros(instance.capacity.shape)))
     assert found.feasible, found.violations
     assert found.objective_usd == pytest.approx(cost, rel=1e-9, abs=1e-12)

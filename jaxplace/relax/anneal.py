@@ -263,7 +263,7 @@ def reanneal(
             groups=not hot,
         )
         many = not hot and problem is not part  # fewer rows are soon seen as a whole
-        listed = _listed(problem, of, before, settle, worth) if many else None
+        listed = _listed(problem, of, before, temperature, settle, worth) if many else None
         point = settle(level, before).point if listed is None else listed
         moved = point - known
         path.append(Waypoint(temperature, point))
@@ -274,11 +274,11 @@ def _listed(
     problem: Problem,
     of: Constraints,
     point: np.ndarray,
-    settle: partial[Settled],
+    temperature: float,
+    settle: Callable[[Problem, np.ndarray], Settled],
     worth: float,
 ) -> np.ndarray | None:
     """[q] where duals settle with lists for all rows; None if lists say too little about them."""
-    temperature = settle.keywords["temperature"]
     response = respond(problem, of, point, temperature)
     if not _listable(problem, response):
         return None

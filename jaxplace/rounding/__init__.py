@@ -1,6 +1,6 @@
 """From the relaxed plan to whole units."""
 
-from jaxplace.rounding.alike import alike, drawn_plan
+from jaxplace.rounding.alike import alike, drawn_plans
 from jaxplace.rounding.decide import lead
 from jaxplace.rounding.draw import systematic
 from jaxplace.rounding.options import laid_out
@@ -11,7 +11,7 @@ __all__ = [
     "RISE",
     "Rounded",
     "alike",
-    "drawn_plan",
+    "drawn_plans",
     "laid_out",
     "lead",
     "round_plan",

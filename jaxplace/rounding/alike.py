@@ -8,6 +8,7 @@ first, else to the cheapest region that has.  What chance leaves idle where capa
 then filled with units that cost more elsewhere.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -45,21 +46,34 @@ def alike(compiled: Compiled, relaxation: Relaxation) -> bool:
     return spread_of(some, response, MOST) > WIDE
 
 
-def drawn_plan(compiled: Compiled, relaxation: Relaxation, seed: int) -> tuple[Assignment, float]:
-    """A plan that keeps all capacities, and what it costs [USD].
+def drawn_plans(
+    compiled: Compiled, relaxation: Relaxation, seed: int
+) -> Iterator[tuple[Assignment, float]]:
+    """Plans that keep all capacities, and what each costs [USD]: ever others, by chance.
 
     Args:
         compiled: the problem, without fleet budgets.
         relaxation: its duals and temperature.
-        seed: of the one random offset.
+        seed: of the offsets of the draws, one a plan.
     """
+    problem = compiled.problem
+    groups = by_size(problem, _affordable(compiled, relaxation), STAGES)
+    groups = [group[np.argsort(-problem.scale[group], kind="stable")] for group in groups]
+    chance = np.random.default_rng(seed)
+    while True:
+        yield _drawn(compiled, relaxation, groups, chance.random())
+
+
+def _drawn(
+    compiled: Compiled, relaxation: Relaxation, groups: list[np.ndarray], offset: float
+) -> tuple[Assignment, float]:
+    """One plan, of problem rows that are drawn one group after the other, the largest first."""
     problem, pairs = compiled.problem, compiled.pairs
     instance, duals = pairs.instance, Constraints.of(problem).duals(relaxation.point)
-    prices, offset = prices_of(compiled, relaxation)[:-1], np.random.default_rng(seed).random()
+    prices = prices_of(compiled, relaxation)[:-1]
     free, left = instance.capacity.astype(float), instance.count.astype(np.int64)
     flows: list[Flows] = []
-    for group in by_size(problem, _affordable(compiled, relaxation), STAGES):
-        group = group[np.argsort(-problem.scale[group], kind="stable")]
+    for group in groups:
         chance = (offset + GOLDEN * np.arange(len(group))) % 1.0  # even draws of every size
         there = kernels.draw(problem.take(group), duals, relaxation.temperature, chance)
         row, units = compiled.order[group], np.where(there >= 0, left[compiled.order[group]], 0)
@@ -104,14 +118,14 @@ def _affordable(compiled: Compiled, relaxation: Relaxation) -> np.ndarray:
     if fit == len(first):
         return index
     sure = max(fit - LAST, 0)
-    room, most, chosen = room - taken[sure] + use[sure], -np.inf, first[:sure]
     last, beyond = np.arange(sure, fit), np.arange(fit, len(first))
     beyond = beyond[np.argsort(-use[beyond].sum(1), kind="stable")]
-    for out in range(len(last) + 1):
-        order = np.concatenate([last[np.arange(len(last)) != out], beyond])
-        order = order[_within(use[order], room.copy())]
-        if saved[order].sum() > most:
-            most, chosen = saved[order].sum(), order
+
+    def without(one: int) -> np.ndarray:
+        order = np.concatenate([last[last != one], beyond])
+        return order[_within(use[order], room - taken[sure] + use[sure])]
+
+    chosen = max(map(without, [-1, *last]), key=lambda some: saved[some].sum())
     return np.sort(index[first[np.concatenate([np.arange(sure), chosen])]])
 
 
@@ -128,40 +142,66 @@ def _filled(compiled: Compiled, placed: Flows, prices: np.ndarray, free: np.ndar
     """The flows, after units went where they cost less and room that has a price was left."""
     pairs, scale = compiled.pairs, np.empty(compiled.pairs.instance.rows)
     scale[compiled.order] = compiled.problem.scale
-    order, regions = np.argsort(-scale[placed[0]], kind="stable"), len(free)
-    flows, step = [], max(PAIRS // regions, 1)
-    least = SMALLEST * pairs.instance.use.min(0)
-    for some in (order[a : a + step] for a in range(0, len(order), step)):
+    order, flows = np.argsort(-scale[placed[0]], kind="stable"), []
+    for some in _chunks(order, len(free)):
         row, home, units = (values[some] for values in placed)
-        column, there = row[:, None], np.nonzero((free * prices).any(1) & (free >= least).all(1))[0]
-        cost, now = pairs.cost(column, there), pairs.cost(row, home)[:, None]
-        better = pairs.allowed(column, there) & (cost < now - HAIR * np.abs(now))
-        found, stay, room = np.zeros(cost.shape, np.int64), units.copy(), free[there]
-        _cheapest(np.where(better, cost, np.inf), pairs.use(column, there), stay, room, found)
-        free[there] = room
+        now, stay = pairs.cost(row, home), units.copy()
+        priced = (free * prices).any(1)
+        flows.append(_moved(pairs, row, now - HAIR * np.abs(now), priced, None, stay, free))
+        flows.append((row, home, stay))
         np.add.at(free, home, pairs.use(row, home) * (units - stay)[:, None])
-        i, j = np.nonzero(found)
-        flows += [(row, home, stay), (row[i], there[j].astype(np.int32), found[i, j])]
-    return _joined(flows, regions) if flows else placed
+    return _joined(flows, len(free)) if flows else placed
 
 
 def _elsewhere(
     pairs: Pairs, row: np.ndarray, prices: np.ndarray, left: np.ndarray, free: np.ndarray
 ) -> list[Flows]:
     """Flows of units that are left to the regions that ask least and have room, row by row."""
-    instance, flows, step = pairs.instance, [], max(PAIRS // pairs.instance.regions, 1)
-    for some in (row[a : a + step] for a in range(0, len(row), step)):
-        least = SMALLEST * instance.use[some].min(0)
-        regions, column = np.nonzero((free >= least).all(1))[0], some[:, None]
-        use, cost = pairs.use(column, regions), pairs.cost(column, regions)
-        worth = pairs.allowed(column, regions) & (cost < instance.unplaced[column])
-        asks = np.where(worth, cost + (use * prices[regions]).sum(-1), np.inf)
-        found, units, room = np.zeros(asks.shape, np.int64), left[some], free[regions]
-        _cheapest(asks, use, units, room, found)
-        left[some], free[regions] = units, room
-        i, j = np.nonzero(found)
-        flows.append((some[i], regions[j].astype(np.int32), found[i, j]))
+    flows, open_to_all = [], np.ones(len(free), bool)
+    for some in _chunks(row, len(free)):
+        units, unplaced = left[some], pairs.instance.unplaced[some]
+        flows.append(_moved(pairs, some, unplaced, open_to_all, prices, units, free))
+        left[some] = units
     return flows
+
+
+def _chunks(index: np.ndarray, regions: int) -> Iterator[np.ndarray]:
+    """Parts of an index, each of so many rows that its pairs with all regions are few enough."""
+    step = max(PAIRS // regions, 1)
+    return (index[start : start + step] for start in range(0, len(index), step))
+
+
+def _moved(
+    pairs: Pairs,
+    row: np.ndarray,
+    below: np.ndarray,
+    among: np.ndarray,
+    prices: np.ndarray | None,
+    units: np.ndarray,
+    free: np.ndarray,
+) -> Flows:
+    """Flows of rows' `units` to regions with room, which both shrink, row by row.
+
+    Args:
+        pairs: of the instance.
+        row: [c] its rows.
+        below: [c] what a region must cost less than [USD].
+        among: [m] bool, regions that are asked.
+        prices: [m, R] what they ask above their cost [USD per use], if anything.
+        units: [c] to be moved.
+        free: [m, R] room.
+    """
+    least, column = SMALLEST * pairs.instance.use[row].min(0), row[:, None]
+    there = np.nonzero(among & (free >= least).all(1))[0]
+    use, cost = pairs.use(column, there), pairs.cost(column, there)
+    worth = pairs.allowed(column, there) & (cost < below[:, None])
+    if prices is not None:
+        cost = cost + (use * prices[there]).sum(-1)
+    found, room = np.zeros(cost.shape, np.int64), free[there]
+    _cheapest(np.where(worth, cost, np.inf), use, units, room, found)
+    free[there] = room
+    i, j = np.nonzero(found)
+    return row[i], there[j].astype(np.int32), found[i, j]
 
 
 @partial(machine_code, inline=True)

@@ -130,10 +130,10 @@ class Covariance:
 
     @cached_property
     def _diagonal(self) -> np.ndarray:  # every solve of a step asks for it
-        (m, each, _), resources = self.level.shape, self.mean.shape[1]
-        out = np.zeros(m * resources + each - resources)
-        _stiffness(*self._terms(), out)
-        return out
+        resources = self.mean.shape[1]
+        budgets = np.einsum("jbb->b", self.level[:, resources:, resources:])
+        budgets = budgets - (self.spent**2).sum(0)
+        return np.concatenate([np.einsum("jrr->jr", self._blocks).ravel(), budgets])
 
     def _terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         return self.start, self.region, self.mean, self.spent, self.level
@@ -184,24 +184,6 @@ def _fill(start, region, mean, spent, first, stop, out, laid_out):
                 out[where[a], where[a]] -= 0.5 * means[a] * means[a]
                 for b in range(a):
                     out[where[a], where[b]] -= means[a] * means[b]
-
-
-@fast
-def _stiffness(start, region, mean, spent, level, out):
-    start, region, mean, spent, level, out = lent((start, region, mean, spent, level, out))
-    resources, budgets = mean.shape[1], spent.shape[1]
-    outside = len(out) - budgets
-    for j in range(len(level)):
-        for r in range(resources):
-            out[j * resources + r] += level[j, r, r]
-        for b in range(budgets):
-            out[outside + b] += level[j, resources + b, resources + b]
-    for a in range(len(region)):
-        for r in range(resources):
-            out[region[a] * resources + r] -= mean[a, r] * mean[a, r]
-    for i in range(len(spent)):
-        for b in range(budgets):
-            out[outside + b] -= spent[i, b] * spent[i, b]
 
 
 def _inverse(blocks: np.ndarray) -> np.ndarray:
