@@ -30,7 +30,8 @@ LOOKED_AT = 10_000  # rows, to see over how many they are
 SMALLEST = 0.1  # of a unit's use: regions with less room than the smallest such are full for all
 PAIRS = 4_000_000  # of rows without room where they were drawn to, and regions, at a time
 LAST = 64  # rows that fit and may be left out for what others leave over
-FILLS = 3  # times that units go where they cost less
+FILLS = 3  # times that units go where they cost less,
+IDLE = 1e-4  # of the plan's cost: what room that stands idle must be worth
 HAIR = 1e-9  # of a cost: a smaller saving is rounding
 
 Flows = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, regions (int32) and units, one each
@@ -86,6 +87,9 @@ def _drawn(
     flows += _elsewhere(pairs, out[left[out] > 0], prices, left, free)  # where room is left
     placed = _joined(flows, instance.regions)
     for _ in range(FILLS):
+        cost = pairs.cost(*placed[:2]) @ placed[2] + instance.unplaced @ left
+        if (free * prices).sum() <= IDLE * abs(cost):
+            break
         placed = _filled(compiled, placed, prices, free)
     row, region, units = placed
     cost = pairs.cost(row, region) @ units + instance.unplaced @ left
