@@ -31,14 +31,18 @@ HOT, COLD = 0.7, 0.2  # temperatures, in what a typical row minds its second-bes
 HOTTER = 3.0  # after a run without a cheaper plan
 PENALTY, LEAST = 1.8, 1.5  # of overload at first, and at least, times the region's dual
 RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
-LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload
-MOST_PENALTY = 100.0  # times the dual
+LATE = 0.6  # of a run after which penalties only rise, so that it ends without overload:
+MOST_PENALTY, FLOOR = 1e6, 100.0  # times the dual by its end, and times LEAST where there is none
+EXTRA = 1.5  # of a run, if there still is overload
 CHEAP = 1e-3  # of a unit's cost per use: the dual that penalties of regions without one go by
 RUN = 100  # chains begun for each unit in the first run
 PATIENCE = 5  # runs in a row without a cheaper plan: the last
 MOST_UNITS = 2000  # that may move: of the largest rows
 CHUNK, CHUNK_LOOKS = 2048, 1 << 24  # chains between two looks at the clock, and units looked at
-MOST_LOOKS = 1 << 26  # units looked at in all: a second or so
+LOOKS = 1 << 25  # units looked at in all: half a second or so; and up to
+MOST_LOOKS, GAINED = 1 << 30, 0.05  # as long as the last run brought so much of what is missing,
+FIRST = 1 / 4  # of them in the first run, unless fewer rows take part than
+FEW = 1 / 8  # of all
 MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
@@ -80,18 +84,15 @@ class _Plan(NamedTuple):
 
 
 class _Beam(NamedTuple):
-    """Labels by level, and the best label found for each unit at the next one."""
+    """Labels by level, the cheapest first."""
 
     unit: np.ndarray  # [DEPTH, WIDE] the unit ejected
     energy: np.ndarray  # [DEPTH, WIDE]
     owed: np.ndarray  # [DEPTH, WIDE] what of it is for budgets
     parent: np.ndarray  # [DEPTH, WIDE] label of the level before
     option: np.ndarray  # [DEPTH, WIDE] where that one's unit goes
-    value: np.ndarray  # [n]
-    due: np.ndarray  # [n]
-    source: np.ndarray  # [n]
-    to: np.ndarray  # [n]
-    touched: np.ndarray  # [n]
+    value: np.ndarray  # [n] energy of the label at the next level that ejects it, or inf
+    seen: np.ndarray  # [c] look at a region in which a unit of this row was met last
 
 
 def search(
@@ -120,27 +121,32 @@ def search(
         return
     task, plan, typical = _begin(part, prices, fees)
     units, rng = len(task.row), np.random.default_rng(seed)
-    whole, labels = np.zeros(units, np.int64), np.zeros((DEPTH, WIDE), np.int64)
+    labels, levels = np.zeros((3, DEPTH, WIDE), np.int64), np.zeros((2, DEPTH, WIDE))
     beam = _Beam(
-        labels, np.zeros((DEPTH, WIDE)), np.zeros((DEPTH, WIDE)), labels.copy(), labels.copy(),
-        np.full(units, np.inf), np.zeros(units), whole, whole.copy(), whole.copy())  # fmt: skip
+        labels[0], levels[0], levels[1], labels[1], labels[2], np.full(units, np.inf),
+        np.zeros(len(rows), np.int64))  # fmt: skip
     target -= core.objective() - plan.usd[1]  # what those that stay cost
-    effort, idle = _Effort(RUN * units, MOST_RUNS * RUN * units, deadline), 0
+    chains, idle = RUN * units, 0
+    limit = LOOKS if len(rows) < FEW * len(core.row) else FIRST * MOST_LOOKS
+    effort = _Effort(MOST_RUNS * chains, deadline, limit)
+    every = max(units // 10, 1)
     size = int(np.clip(CHUNK_LOOKS // (DEPTH * WIDE * units), 1, CHUNK))
-    while idle < PATIENCE and (chains := effort.next_run()):
-        before = plan.usd[1]
+    while idle < PATIENCE and chains and plan.usd[1] > target:
+        before, first = plan.usd[1], 0
         plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.fee_base
-        for first in range(0, chains, size):
-            if plan.usd[1] <= target or effort.over():
+        while plan.usd[1] > target and not effort.over():
+            if first >= (chains if _holds(task, plan, 1.0) else EXTRA * chains):
                 break
-            turn = np.arange(first, min(first + size, chains))
+            turn = np.arange(first, first + min(size, max(chains - first, every)))
             heat = HOTTER**idle * HOT * typical * (COLD / HOT) ** (turn / chains)
             bars = heat * rng.exponential(size=len(turn))
             picks = rng.integers(units, size=len(turn))
-            effort.add(len(turn), _anneal(task, plan, beam, picks, bars, first, LATE * chains))
-        if plan.usd[1] <= target:
-            break
+            looks = _anneal(task, plan, beam, picks, bars, first, chains, every)
+            first += len(turn)
+            chains = first + effort.rest(len(turn), looks, chains - first)
         idle = 0 if plan.usd[1] < before else idle + 1
+        gained = before - plan.usd.min() >= GAINED * (before - target)
+        chains = effort.next_run(2 * chains, gained=gained)
     core.units[rows] -= part.units
     np.add.at(core.units, (rows[task.row], plan.best), 1)
 
@@ -167,29 +173,34 @@ def _largest(core: Core, prices: np.ndarray) -> tuple[np.ndarray, Core]:
 class _Effort:
     """How long the runs are: each twice as long as the last, and the last as long as may be."""
 
-    chains: int  # of the next run
-    most: int  # in all
+    most: int  # chains in all
     deadline: float
-    started: float = field(default_factory=time.perf_counter)
+    limit: float  # looks up to which a run may go
     done: int = 0
     looks: int = 0
+    last: float = field(default_factory=time.perf_counter)  # look at the clock
+    seconds: float = 0.0  # that a chain takes; 0: not known yet, as the first ones are compiled
 
-    def next_run(self) -> int:
+    def next_run(self, chains: int, *, gained: bool) -> int:
         """Chains to begin; 0: what is left is not worth a run."""
-        chains, self.chains = self.chains, 2 * self.chains
-        if not self.done:
-            return chains
-        seconds = (time.perf_counter() - self.started) / self.done
-        left = int(min((self.deadline - time.perf_counter()) / max(seconds, 1e-9), 1e15))
-        left = min(left, (MOST_LOOKS - self.looks) * self.done // max(self.looks, 1))
-        left = min(left, self.most - self.done)
+        self.limit = MOST_LOOKS if gained else LOOKS
+        left = self._left()
         if left >= 3 * chains:  # another one can follow
             return chains
         return left if 4 * left >= chains else 0
 
-    def add(self, chains: int, looks: int) -> None:
-        """What was done."""
-        self.done, self.looks = self.done + chains, self.looks + looks
+    def rest(self, chains: int, looks: int, rest: int) -> int:
+        """How many of the run's other chains there is time for, after so many more."""
+        now = time.perf_counter()
+        self.seconds = (now - self.last) / chains if self.done else 0.0
+        self.done, self.looks, self.last = self.done + chains, self.looks + looks, now
+        return min(rest, self._left())
+
+    def _left(self) -> int:
+        """Chains that there is time for."""
+        left = (self.deadline - time.perf_counter()) / max(self.seconds, 1e-9)
+        left = min(left, (self.limit - self.looks) * self.done / max(self.looks, 1))
+        return int(np.clip(left, 0, self.most - self.done))
 
     def over(self) -> bool:
         """Whether to stop at once."""
@@ -233,14 +244,21 @@ def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Pl
 
 
 @compiled
-def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-untyped-def]
+def _anneal(task, plan, beam, picks, bars, first, chains, every):  # type: ignore[no-untyped-def]
     """Begin a chain at each of some units; how many units were looked at."""
     task, plan, beam, picks, bars = lent((task, plan, beam, picks, bars))
-    looks, every = 0, max(len(task.row) // 10, 1)
+    late, looks = LATE * chains, 0
+    rush = max(MOST_PENALTY ** (every / (chains - late)), RAISE)
     for s in range(len(picks)):
+        start, ending = picks[s], (first + s - late) / (chains - late)
         if (first + s) % every == 0:
-            _reweigh(task, plan, LOWER if first + s < late else 1.0)
-        level, label, option, seen = _grow(task, plan, beam, picks[s], bars[s])
+            if ending < 0:
+                _reweigh(task, plan, RAISE, LOWER, LEAST)
+            else:
+                _reweigh(task, plan, rush, 1.0, LEAST * FLOOR**ending)
+        if ending >= 0:
+            start = _crowded(task, plan, start)
+        level, label, option, seen = _grow(task, plan, beam, start, bars[s])
         looks += seen
         if level >= 0:
             _make(task, plan, beam, level, label, option)
@@ -253,18 +271,31 @@ def _anneal(task, plan, beam, picks, bars, first, late):  # type: ignore[no-unty
 
 
 @compiled
-def _reweigh(task, plan, lower):  # type: ignore[no-untyped-def]
+def _crowded(task, plan, x):  # type: ignore[no-untyped-def]
+    """The next unit, from x on, that is where there is overload; x if there is none."""
+    units = len(task.row)
+    for n in range(units):
+        y = (x + n) % units
+        j = task.region[task.row[y], plan.at[y]]
+        for r in range(task.room.shape[1]):
+            if plan.free[j, r] < -task.hair[j, r]:
+                return y
+    return x
+
+
+@compiled
+def _reweigh(task, plan, raised, lower, least):  # type: ignore[no-untyped-def]
     """Penalties rise where there is overload, and fall where there is none."""
     for b in range(len(plan.spare)):
-        change = RAISE if plan.spare[b] < 0 else lower
+        change = raised if plan.spare[b] < 0 else lower
         levy, base = plan.levy[b] * change, task.fee_base[b]
-        plan.levy[b] = min(max(levy, LEAST * base), MOST_PENALTY * base)
+        plan.levy[b] = min(max(levy, least * base), MOST_PENALTY * base)
     plan.most[0] = 0.0
     for j in range(len(task.room)):
         for r in range(task.room.shape[1]):
-            change = RAISE if plan.free[j, r] < -task.hair[j, r] else lower
+            change = raised if plan.free[j, r] < -task.hair[j, r] else lower
             penalty, base = plan.penalty[j, r] * change, task.base[j, r]
-            plan.penalty[j, r] = min(max(penalty, LEAST * base), MOST_PENALTY * base)
+            plan.penalty[j, r] = min(max(penalty, least * base), MOST_PENALTY * base)
         _weigh(task, plan, j)
         plan.most[0] = max(plan.most[0], plan.energy[j])
 
@@ -309,6 +340,9 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
     row, k = task.row[start], plan.at[start]
     origin, budgets = task.region[row, k], len(plan.spare)
     looks, best, end, end_label, end_option = 0, bar, -1, -1, -1
+    visit = 0
+    for i in range(len(beam.seen)):
+        beam.seen[i] = visit
     beam.unit[0, 0], beam.parent[0, 0] = start, -1
     beam.energy[0, 0], beam.owed[0, 0] = -plan.energy[origin], 0.0
     for b in range(budgets):
@@ -316,7 +350,7 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
     left = _changed(task, plan, origin, row, k, -1, 0)
     size = 1
     for level in range(DEPTH):
-        found = 0
+        found, last = 0, bar  # labels at the next level, and what another one must be below
         for label in range(size):
             x = beam.unit[level, label]
             i, here = task.row[x], plan.at[x]
@@ -324,7 +358,7 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
             for rank in range(task.width[i]):
                 o = task.near[i, rank]
                 j, value = task.region[i, o], so_far + task.asks[i, o]
-                if value - plan.most[0] >= bar:
+                if value - plan.most[0] >= max(best, last):
                     break
                 if o == here or _met(task, plan, beam, level, label, j, origin):
                     continue
@@ -333,28 +367,31 @@ def _grow(task, plan, beam, start, bar):  # type: ignore[no-untyped-def]
                 if j == origin:
                     total = value + owed + _changed(task, plan, j, row, k, i, o)
                 else:
-                    value -= plan.energy[j]
-                    if value >= bar:
+                    value += owed - plan.energy[j]
+                    if value >= max(best, last):
                         continue
-                    total = value + owed + left + _changed(task, plan, j, -1, 0, i, o)
+                    total = value + left + _changed(task, plan, j, -1, 0, i, o)
                 if total < best:
                     best, end, end_label, end_option = total, level, label, o
                 if j == origin or level == DEPTH - 1:
                     continue
-                y = plan.head[j]
+                visit += 1
+                y = plan.head[j] if value < last else -1
                 while y >= 0:
-                    looks += 1
-                    there = value + owed + _changed(task, plan, j, task.row[y], plan.at[y], i, o)
-                    if there < bar and there < beam.value[y]:
-                        if beam.value[y] == np.inf:
-                            beam.touched[found] = y
-                            found += 1
-                        beam.value[y], beam.due[y] = there, owed
-                        beam.source[y], beam.to[y] = label, o
+                    looks, out = looks + 1, task.row[y]
+                    if beam.seen[out] != visit:  # its others there are as good
+                        beam.seen[out] = visit
+                        there = value + _changed(task, plan, j, out, plan.at[y], i, o)
+                        if there < last and there < beam.value[y]:
+                            found = _keep(beam, level + 1, found, y, there, owed, label, o)
+                            if found == WIDE:
+                                last = beam.energy[level + 1, WIDE - 1]
                     y = plan.after[y]
-        if not found or level == DEPTH - 1:
+        for n in range(found):
+            beam.value[beam.unit[level + 1, n]] = np.inf
+        size = found
+        if not size:
             break
-        size = _select(beam, level + 1, found)
     return end, end_label, end_option, looks
 
 
@@ -387,29 +424,26 @@ def _owed(task, plan, beam, level, label, o):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _select(beam, level, found):  # type: ignore[no-untyped-def]
-    """The best of the units touched become the labels of a level; how many."""
-    size = 0
-    for n in range(found):
-        y = beam.touched[n]
-        value, s = beam.value[y], size
-        beam.value[y] = np.inf
-        if size == WIDE:
-            if value >= beam.energy[level, size - 1]:
-                continue
-            s = size - 1
-        else:
-            size += 1
-        while s > 0 and beam.energy[level, s - 1] > value:
-            beam.energy[level, s] = beam.energy[level, s - 1]
-            beam.unit[level, s] = beam.unit[level, s - 1]
-            s -= 1
-        beam.energy[level, s], beam.unit[level, s] = value, y
-    for s in range(size):
-        y = beam.unit[level, s]
-        beam.parent[level, s], beam.option[level, s] = beam.source[y], beam.to[y]
-        beam.owed[level, s] = beam.due[y]
-    return size
+def _keep(beam, level, found, y, energy, owed, label, option):  # type: ignore[no-untyped-def]
+    """Make ejecting unit y a label of a level, in place of a dearer one; how many there are."""
+    if beam.value[y] < np.inf:
+        s = 0
+        while beam.unit[level, s] != y:
+            s += 1
+    elif found < WIDE:
+        s, found = found, found + 1
+    else:
+        s = WIDE - 1
+        beam.value[beam.unit[level, s]] = np.inf
+    while s > 0 and beam.energy[level, s - 1] > energy:
+        for values in (beam.unit, beam.parent, beam.option):
+            values[level, s] = values[level, s - 1]
+        for values in (beam.energy, beam.owed):
+            values[level, s] = values[level, s - 1]
+        s -= 1
+    beam.value[y], beam.energy[level, s], beam.owed[level, s] = energy, energy, owed
+    beam.unit[level, s], beam.parent[level, s], beam.option[level, s] = y, label, option
+    return found
 
 
 @compiled
