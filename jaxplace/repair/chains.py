@@ -27,7 +27,8 @@ from jaxplace.repair.core import TINY, Core, link, unlink
 
 FREE = 4  # units of a row at an option that may move; the others stay
 DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
-HOT, COLD = 0.7, 0.2  # temperatures, in what a typical row minds its second-best option
+HOT, COLD = 0.7, 0.2  # a run's first and last temperature, in what a typical row minds its
+# second-best option, the first times how much larger the largest row is
 HOTTER = 3.0  # after a run without a cheaper plan
 PENALTY, LEAST = 1.8, 1.5  # of overload at first, and at least, times the region's dual
 RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
@@ -119,7 +120,7 @@ def search(
     rows, part = _largest(core, prices)
     if part.units.sum() < 2:
         return
-    task, plan, typical = _begin(part, prices, fees)
+    task, plan, hot, cold = _begin(part, prices, fees)
     units, rng = len(task.row), np.random.default_rng(seed)
     labels, levels = np.zeros((3, DEPTH, WIDE), np.int64), np.zeros((2, DEPTH, WIDE))
     beam = _Beam(
@@ -138,7 +139,7 @@ def search(
             if first >= (chains if _holds(task, plan, 1.0) else EXTRA * chains):
                 break
             turn = np.arange(first, first + min(size, max(chains - first, every)))
-            heat = HOTTER**idle * HOT * typical * (COLD / HOT) ** (turn / chains)
+            heat = HOTTER**idle * hot * (cold / hot) ** (turn / chains)
             bars = heat * rng.exponential(size=len(turn))
             picks = rng.integers(units, size=len(turn))
             looks = _anneal(task, plan, beam, picks, bars, first, chains, every)
@@ -207,8 +208,8 @@ class _Effort:
         return self.looks >= MOST_LOOKS or time.perf_counter() > self.deadline
 
 
-def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Plan, float]:
-    """The search's own arrays, and what a typical row minds its second-best option [USD]."""
+def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Plan, float, float]:
+    """The search's own arrays, and the temperatures of a run [USD]."""
     row, at = np.nonzero(core.units)
     row, at = np.repeat(row, core.units[row, at]), np.repeat(at, core.units[row, at])
     room = np.minimum(core.room, 1e300)  # so that 0 times what is free is 0
@@ -240,7 +241,10 @@ def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Pl
     plan = _Plan(
         at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * fee_base,
         np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
-    return task, plan, float(np.median(minds)) if len(minds) else 0.0
+    typical = float(np.median(minds)) if len(minds) else TINY
+    takes = (core.use * base[core.region]).sum((1, 2)) / known.sum(1)
+    spread = float(takes.max() / max(np.median(takes), TINY * takes.max(), 1e-300))
+    return task, plan, HOT * typical * spread, COLD * typical
 
 
 @compiled
@@ -248,14 +252,14 @@ def _anneal(task, plan, beam, picks, bars, first, chains, every):  # type: ignor
     """Begin a chain at each of some units; how many units were looked at."""
     task, plan, beam, picks, bars = lent((task, plan, beam, picks, bars))
     late, looks = LATE * chains, 0
-    rush = max(MOST_PENALTY ** (every / (chains - late)), RAISE)
+    rush = MOST_PENALTY ** (2 * every / (chains - late))  # at the very end, and on the way less
     for s in range(len(picks)):
         start, ending = picks[s], (first + s - late) / (chains - late)
         if (first + s) % every == 0:
             if ending < 0:
                 _reweigh(task, plan, RAISE, LOWER, LEAST)
             else:
-                _reweigh(task, plan, rush, 1.0, LEAST * FLOOR**ending)
+                _reweigh(task, plan, max(rush**ending, RAISE), 1.0, LEAST * FLOOR**ending)
         if ending >= 0:
             start = _crowded(task, plan, start)
         level, label, option, seen = _grow(task, plan, beam, start, bars[s])
