@@ -88,6 +88,7 @@ class _Run:
     trace: list[Checkpoint] = field(default_factory=list)
     plan: float = np.inf
     penalty: float = 0.0  # of the units that no region allows [USD]; in no figure here but plans'
+    rounding: float = 0.0  # seconds that the last rounding took before its plan could be repaired
 
     def solve(self, warm_start: Placement | Start | None, device: str) -> Placement:
         """The stages of the pipeline, in order."""
@@ -148,7 +149,7 @@ class _Run:
             stuck = little and attempt >= 0 and missing > asked
             if missing <= 0 or stuck:
                 break
-            if self.late():
+            if self.late(self.rounding):  # another one would end after the time
                 status = Status.time_limit
                 break
         with self.clock("certify"):
@@ -221,6 +222,7 @@ class _Run:
 
     def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
+        began = time.perf_counter()
         rounded = round_plan(
             compiled,
             state,
@@ -229,6 +231,7 @@ class _Run:
             seed=self.settings.seed + max(attempt, 0),
             quick=attempt < 0,
         )
+        self.rounding = time.perf_counter() - began
         hair = state.temperature * compiled.problem.scaling.cost
         bound = self.bound(compiled, state)
         content = CONTENT * goal * abs(bound)
@@ -262,9 +265,9 @@ class _Run:
         """What the plan costs above the bound and most of the gap asked for [USD]."""
         return self.plan - self.bound(compiled, state) - CONTENT * goal * abs(self.plan)
 
-    def late(self) -> bool:
-        """Whether what is left of the time should go to rounding and the certificate."""
-        return time.perf_counter() > self.deadline()
+    def late(self, ahead: float = 0.0) -> bool:
+        """Whether what is left of the time, some seconds from now, is for the end of the solve."""
+        return time.perf_counter() + ahead > self.deadline()
 
     def deadline(self) -> float:
         """When the rest of the time should go to rounding and the certificate."""

@@ -390,6 +390,25 @@ def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
     assert made == attempts
 
 
+@pytest.mark.parametrize(("seconds", "attempts"), [(0.0, [0, 1]), (1e3, [0])])
+def test_no_attempt_begins_whose_rounding_would_end_too_late(monkeypatch, seconds, attempts):
+    """It takes as long as the last one."""
+    made = noted_attempts(monkeypatch)
+    first = pipeline._Run.round
+
+    def timed(self, *args):
+        rounded = first(self, *args)
+        self.rounding = seconds
+        return rounded
+
+    monkeypatch.setattr(pipeline._Run, "round", timed)
+    instance = random_instance(3, n=2100, m=5, features={"two_resources"})
+    settings = Settings(gap_target=0.0, time_limit_s=60.0, solver=SolverSettings(attempts=2))
+    placement = solve(instance, settings)
+    assert made == attempts
+    assert (placement.status is Status.time_limit) == (seconds > 0)
+
+
 def test_a_near_miss_is_followed_by_another_hasty_attempt(monkeypatch):
     """Whatever misses the gap by less than the gap itself is near."""
     made = noted_attempts(monkeypatch)
