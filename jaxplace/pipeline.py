@@ -149,7 +149,8 @@ class _Run:
             stuck = little and attempt >= 0 and missing > asked
             if missing <= 0 or stuck:
                 break
-            if self.late(self.rounding):  # another one would end after the time
+            another = attempt + 1 < attempts
+            if self.late(self.rounding if another else 0.0):  # it would end after the time
                 status = Status.time_limit
                 break
         with self.clock("certify"):

@@ -390,9 +390,18 @@ def test_haste_first(monkeypatch, rows, most, gap, warm, feature, attempts):
     assert made == attempts
 
 
-@pytest.mark.parametrize(("seconds", "attempts"), [(0.0, [0, 1]), (1e3, [0])])
-def test_no_attempt_begins_whose_rounding_would_end_too_late(monkeypatch, seconds, attempts):
-    """It takes as long as the last one."""
+@pytest.mark.parametrize(
+    ("seconds", "most", "attempts", "status"),
+    [
+        (0.0, 2, [0, 1], Status.stalled),
+        (1e3, 2, [0], Status.time_limit),
+        (1e3, 1, [0], Status.stalled),
+    ],
+)
+def test_no_attempt_begins_whose_rounding_would_end_too_late(
+    monkeypatch, seconds, most, attempts, status
+):
+    """It takes as long as the last one; but where none would follow, the time is not why."""
     made = noted_attempts(monkeypatch)
     first = pipeline._Run.round
 
@@ -403,10 +412,10 @@ def test_no_attempt_begins_whose_rounding_would_end_too_late(monkeypatch, second
 
     monkeypatch.setattr(pipeline._Run, "round", timed)
     instance = random_instance(3, n=2100, m=5, features={"two_resources"})
-    settings = Settings(gap_target=0.0, time_limit_s=60.0, solver=SolverSettings(attempts=2))
+    settings = Settings(gap_target=0.0, time_limit_s=60.0, solver=SolverSettings(attempts=most))
     placement = solve(instance, settings)
     assert made == attempts
-    assert (placement.status is Status.time_limit) == (seconds > 0)
+    assert placement.status is status
 
 
 def test_a_near_miss_is_followed_by_another_hasty_attempt(monkeypatch):

@@ -27,8 +27,8 @@ from jaxplace.repair.core import TINY, Core, link, unlink
 
 FREE = 4  # units of a row at an option that may move; the others stay
 DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
-HOT, COLD = 0.7, 0.2  # a run's first and last temperature, in what a typical row minds its
-# second-best option, the first times how much larger the largest row is
+HOT, COLD = 0.7, 0.2  # first and last temperature, in what a typical row minds its second-best
+# option; the first is so many times hotter as the largest row is larger than a typical one
 HOTTER = 3.0  # after a run without a cheaper plan
 PENALTY, LEAST = 1.8, 1.5  # of overload at first, and at least, times the region's dual
 RAISE, LOWER = 1.05, 0.98  # of penalties after each tenth of the units had a chain begun
@@ -40,10 +40,11 @@ RUN = 100  # chains begun for each unit in the first run
 PATIENCE = 5  # runs in a row without a cheaper plan: the last
 MOST_UNITS = 2000  # that may move: of the largest rows
 CHUNK, CHUNK_LOOKS = 2048, 1 << 24  # chains between two looks at the clock, and units looked at
-LOOKS = 1 << 25  # units looked at in all: half a second or so; and up to
-MOST_LOOKS, GAINED = 1 << 30, 0.05  # as long as the last run brought so much of what is missing,
-FIRST = 1 / 4  # of them in the first run, unless fewer rows take part than
-FEW = 1 / 8  # of all
+LOOKS = 1 << 25  # units looked at in all: half a second or so,
+MOST_LOOKS = 1 << 30  # and the most, as long as
+GAINED = 0.05  # of what is missing is what the last run brought
+FIRST = 1 / 4  # of the most looks in the first run; if few rows of all take part, only LOOKS:
+FEW = 1 / 8  # so many
 MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
@@ -242,7 +243,7 @@ def _begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[_Task, _Pl
         at, at.copy(), np.array([cost, cost]), free, spare, PENALTY * base, PENALTY * fee_base,
         np.zeros(size), np.zeros(1), head, after, before)  # fmt: skip
     typical = float(np.median(minds)) if len(minds) else TINY
-    takes = (core.use * base[core.region]).sum((1, 2)) / known.sum(1)
+    takes = np.einsum("ckr,ckr->c", core.use, base[core.region]) / known.sum(1)
     spread = float(takes.max() / max(np.median(takes), TINY * takes.max(), 1e-300))
     return task, plan, HOT * typical * spread, COLD * typical
 
