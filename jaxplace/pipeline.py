@@ -230,6 +230,7 @@ class _Run:
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
             seed=self.settings.seed + max(attempt, 0),
+            deadline=self.deadline(),
             quick=attempt < 0,
         )
         self.rounding = time.perf_counter() - began

@@ -7,14 +7,14 @@ import numpy as np
 
 from jaxplace.repair.auction import clear_overloads
 from jaxplace.repair.budgets import keep_budgets
-from jaxplace.repair.chains import search
+from jaxplace.repair.chains import search, settle
 from jaxplace.repair.core import Core
 from jaxplace.repair.improve import exchange, reinsert, shift
 from jaxplace.repair.paths import carry_off
 from jaxplace.repair.reverse import fill
 
 
-__all__ = ["Core", "repair", "search"]
+__all__ = ["Core", "repair", "search", "settle"]
 
 SHIFTS = 30  # rounds in a row
 EXCHANGES = 60

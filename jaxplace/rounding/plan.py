@@ -13,6 +13,7 @@ from jaxplace.relax.anneal import Relaxation, reanneal
 from jaxplace.relax.ascent import AbstractAscent
 from jaxplace.relax.sampling import sample
 from jaxplace.repair.auction import clear_overloads
+from jaxplace.repair.chains import MANY_UNITS, settle
 from jaxplace.repair.core import Core, join
 from jaxplace.rounding.decide import (
     WINDOW,
@@ -87,6 +88,7 @@ def round_plan(
     *,
     candidates: int,
     seed: int,
+    deadline: float = np.inf,
     quick: bool = False,
 ) -> Rounded:
     """Whole units from the relaxed plan, the largest first.
@@ -100,7 +102,8 @@ def round_plan(
         relaxation: its duals and temperature.
         ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
-        seed: of the one random offset.
+        seed: of the one random offset, and of the order of chains.
+        deadline: `time.perf_counter` at which chains end.
         quick: fewer rows, and all sizes at once if the core is not large: several times faster, and
             worse where single units are large beside a region.
     """
@@ -110,7 +113,9 @@ def round_plan(
     margin = margin / relaxation.temperature
     near = nearest(problem, margin, fewest)
     index = np.nonzero(near)[0]
-    if quick and not _coarse(problem, index):
+    units = instance.count[compiled.order[index]]
+    several = instance.use.shape[1] > 1 and units.sum() <= MANY_UNITS
+    if several or (quick and not _coarse(problem, index)):
         stages = 1
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)
     options = Options(compiled, kept, seed)
@@ -151,7 +156,9 @@ def round_plan(
             rest = np.concatenate(groups[stage:])
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
         part, *_ = options.round(relaxation, group)
-        part.room = left[0]
+        part.room, part.purse = left
+        if several:
+            settle(part, prices, fees, seed=seed, deadline=deadline)
         clear_overloads(part, prices_of(compiled, relaxation), rise=hair)
         parts.append(part)
         left = _less(left, part)
