@@ -29,6 +29,7 @@ from jaxplace.status import Status
 REGRET = 0.02  # of the gap asked for: what the relaxation's temperature may cost
 TIGHTEN = 8.0  # how much further the relaxation goes when the plan is not good enough
 LITTLE = 0.2  # of what is missing: from a warm start, an attempt that brings less is the last
+LONGER = 2  # times as many ejection chains as in the attempt before
 HASTY = 2  # attempts before the first: they often do, the last of them with duals as good
 FASTER = 4.0  # how fast they cool; at 9 the bound of large instances falls short of the gap
 DRAWS = 4  # of a plan where rows see the same costs: it is quick, and chance
@@ -231,6 +232,7 @@ class _Run:
             candidates=self.settings.solver.candidates,
             seed=self.settings.seed + max(attempt, 0),
             deadline=self.deadline(),
+            longer=LONGER ** max(attempt, 0),
             quick=attempt < 0,
         )
         self.rounding = time.perf_counter() - began

@@ -49,6 +49,26 @@ def repair(
     """
     if not len(core.row):
         return
+    kept = core.units.copy() if core.feasible() else None
+    cost_kept = core.objective() if kept is not None else np.inf
+    if cost_kept <= target:
+        return
+    _repair(core, prices, rise, deadline, enough, worth, target, hasty)
+    if kept is not None and core.objective() > cost_kept:
+        core.units[:] = kept
+
+
+def _repair(
+    core: Core,
+    prices: np.ndarray,
+    rise: float,
+    deadline: float,
+    enough: float,
+    worth: float,
+    target: float,
+    hasty: bool,
+) -> None:
+    """See `repair`."""
 
     def packed() -> float:
         clear_overloads(core, prices, rise=rise)

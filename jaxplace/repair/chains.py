@@ -67,7 +67,10 @@ def search(
         return
     rows, part = _largest(core, prices)
     if len(rows) < len(core.row) and core.units.sum() <= MANY_UNITS:
-        _settle(core, prices, fees, seed, target, deadline)
+        cost, gain = core.objective(), np.inf
+        while cost > target and gain > GAINED * (cost - target):
+            _settle(core, prices, fees, seed, target, deadline, 1)
+            gain, cost = cost - core.objective(), core.objective()
         rows, part = _largest(core, prices)
     if part.units.sum() < 2:
         return
@@ -86,7 +89,15 @@ def search(
     _put(core, rows, part.units, task, plan)
 
 
-def settle(core: Core, prices: np.ndarray, fees: np.ndarray, *, seed: int, deadline: float) -> None:
+def settle(
+    core: Core,
+    prices: np.ndarray,
+    fees: np.ndarray,
+    *,
+    seed: int,
+    deadline: float,
+    longer: int = 1,
+) -> None:
     """Make a plan feasible that overloads here and there, or nearly so, if its units are few.
 
     Chains relieve regions of what is too much, as cheaply as may be and without heat, at penalties
@@ -98,17 +109,24 @@ def settle(core: Core, prices: np.ndarray, fees: np.ndarray, *, seed: int, deadl
         fees: [B] those of the fleet budgets [USD per toll].
         seed: of the order of the chains.
         deadline: `time.perf_counter` at which it ends.
+        longer: times as many chains as usual.
     """
-    if 1 < core.units.sum() <= MANY_UNITS and (core.free() < -core.hair()).any():
-        _settle(core, prices, fees, seed, -np.inf, deadline)
+    if 1 < core.units.sum() <= MANY_UNITS and not core.feasible():
+        _settle(core, prices, fees, seed, -np.inf, deadline, longer)
 
 
 def _settle(
-    core: Core, prices: np.ndarray, fees: np.ndarray, seed: int, target: float, deadline: float
+    core: Core,
+    prices: np.ndarray,
+    fees: np.ndarray,
+    seed: int,
+    target: float,
+    deadline: float,
+    longer: int,
 ) -> None:
     """A run without heat of all units of a core."""
     task, plan = begin(core, prices, fees)
-    chains = SETTLING * len(task.row)
+    chains = SETTLING * longer * len(task.row)
     effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)
     _Runs(task, plan, beam_of(task, SHORT, NARROW), effort, seed).run(chains, 0.0, 0.0, target)
     _put(core, np.arange(len(core.row)), core.units.copy(), task, plan)

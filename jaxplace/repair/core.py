@@ -60,6 +60,10 @@ class Core:
         room = np.where(np.isfinite(self.room), np.abs(self.room), 0.0)
         return TINY * (room + np.maximum(self.use.mean((0, 1)), 1e-300))
 
+    def feasible(self) -> bool:
+        """Whether no region is overloaded, and every fleet budget is kept."""
+        return bool((self.free() >= -self.hair()).all()) and self.kept()
+
     def kept(self) -> bool:
         """Whether every fleet budget is kept."""
         return bool((self.spare() >= -BUDGET_TOL * np.maximum(np.abs(self.purse), 1.0)).all())

@@ -89,6 +89,7 @@ def round_plan(
     candidates: int,
     seed: int,
     deadline: float = np.inf,
+    longer: int = 1,
     quick: bool = False,
 ) -> Rounded:
     """Whole units from the relaxed plan, the largest first.
@@ -104,6 +105,7 @@ def round_plan(
         candidates: regions kept per undecided row.
         seed: of the one random offset, and of the order of chains.
         deadline: `time.perf_counter` at which chains end.
+        longer: times as many chains as usual.
         quick: fewer rows, and all sizes at once if the core is not large: several times faster, and
             worse where single units are large beside a region.
     """
@@ -158,7 +160,7 @@ def round_plan(
         part, *_ = options.round(relaxation, group)
         part.room, part.purse = left
         if several:
-            settle(part, prices, fees, seed=seed, deadline=deadline)
+            settle(part, prices, fees, seed=seed, deadline=deadline, longer=longer)
         clear_overloads(part, prices_of(compiled, relaxation), rise=hair)
         parts.append(part)
         left = _less(left, part)
