@@ -13,20 +13,26 @@ from jaxplace.placement import Duals
 from jaxplace.problem import compile_instance
 from jaxplace.relax import choose
 from jaxplace.relax.anneal import begin
-from jaxplace.rounding import Rounded, round_plan
+from jaxplace.rounding import Rounded, plan, round_plan
 from jaxplace.settings import SolverSettings
 
 
 HOT = 1.0  # of the problem's cost scale
 
 
-def rounded_at_zero(instance: Instance, *, seed: int = 0, candidates: int = 64) -> Rounded:
-    """The plan of duals 0 at a hot temperature: mostly overloaded."""
+def rounded_at_zero(
+    instance: Instance, *, seed: int = 0, candidates: int = 64, cleared: bool = True
+) -> Rounded:
+    """The plan of duals 0 at a hot temperature; its overloads cleared anyhow, or not yet."""
     compiled = compile_instance(instance)
     problem = compiled.problem
     ascent = choose(SolverSettings(), duals=problem.limit.size)
     hot = replace(begin(problem), temperature=HOT)
-    return round_plan(compiled, hot, ascent, candidates=candidates, seed=seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if not cleared:
+            for step in ("clear_overloads", "settle"):
+                patch.setattr(plan, step, lambda *_, **__: None)
+        return round_plan(compiled, hot, ascent, candidates=candidates, seed=seed)
 
 
 def _thousands(instance: Instance) -> Instance:

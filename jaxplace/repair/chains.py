@@ -67,10 +67,12 @@ def search(
         return
     rows, part = _largest(core, prices)
     if len(rows) < len(core.row) and core.units.sum() <= MANY_UNITS:
-        cost, gain = core.objective(), np.inf
-        while cost > target and gain > GAINED * (cost - target):
+        again = True
+        while again:
+            before = core.objective()
             _settle(core, prices, fees, seed, target, deadline, 1)
-            gain, cost = cost - core.objective(), core.objective()
+            left = core.objective() - target
+            again = left > 0 and before - core.objective() > GAINED * left
         rows, part = _largest(core, prices)
     if part.units.sum() < 2:
         return

@@ -1,4 +1,4 @@
-"""Annealed ejection chains: never worse, always feasible, and best where that can be told."""
+"""Ejection chains: never worse, always feasible, and best where that can be told."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from instances import dense_instance, random_instance
 from jaxplace.compare import gap
 from jaxplace.instance import Instance
 from jaxplace.pipeline import solve
-from jaxplace.repair import chains, repair, search
+from jaxplace.repair import chains, repair, search, settle
 from jaxplace.repair.chains import FREE
 from jaxplace.rounding import Rounded
 from jaxplace.settings import Settings
@@ -31,7 +31,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def feasible(instance: Instance, seed: int) -> Rounded:
     """A feasible plan that nobody has improved."""
-    rounded = rounded_at_zero(instance, seed=seed)
+    rounded = rounded_at_zero(instance, seed=seed, cleared=False)
     repair(rounded.core, rounded.prices, rise=1e-3, deadline=-1.0, enough=np.inf, worth=np.inf)
     return rounded
 
@@ -73,6 +73,31 @@ def test_nothing_changes_when_there_is_no_time_or_no_need(deadline, target):
     before = rounded.core.units.copy()
     search(rounded.core, rounded.prices, rounded.fees, seed=0, target=target, deadline=deadline)
     np.testing.assert_array_equal(rounded.core.units, before)
+
+
+@pytest.mark.parametrize("kind", ["dense", "dense, two resources", "no budget", "max_moves"])
+def test_overloads_go(kind):
+    """Whatever the rounded plan overloads fits after it, from any seed."""
+    for seed in range(3):
+        instance = KINDS[kind](seed)
+        rounded = rounded_at_zero(instance, seed=seed, cleared=False)
+        settle(rounded.core, rounded.prices, rounded.fees, seed=seed, deadline=np.inf)
+        objective_if_sound(instance, rounded)
+
+
+@pytest.mark.usefixtures("short")
+def test_every_unit_may_move_where_not_all_are_searched(monkeypatch):
+    """Runs of all units come before those of the largest rows, and are never worse either."""
+    instance = KINDS["dense, two resources"](8)
+    without = feasible(instance, 8)
+    before = objective_if_sound(instance, without)
+    monkeypatch.setattr(chains, "MOST_UNITS", 2)
+    monkeypatch.setattr(chains, "MANY_UNITS", 0)
+    searched(without)
+    monkeypatch.setattr(chains, "MANY_UNITS", 1000)
+    rounded = feasible(instance, 8)
+    searched(rounded)
+    assert objective_if_sound(instance, rounded) < objective_if_sound(instance, without) <= before
 
 
 SMALL = {
