@@ -1,17 +1,14 @@
-"""Large units placed better: ejection chains, annealed, over plans that may overload a little.
+"""Large units placed well: runs of ejection chains, over plans that may overload a little.
 
 Where single units are large beside a region's room, a good plan is one whose units fill every dear
 region to the brim, and exchanges between two regions do not find it.  In a chain a unit leaves its
 region for another, which may eject one of its own for it, and so on, until the last one takes the
-place of the first, or finds room.  Chains are grown with a beam: from each of the best labels of a
-level (what has been ejected, at what energy) to every option and every unit there.  A label has to
-gain so far, as in Lin and Kernighan's search; every chain that gains in all can be begun such that
-its parts do.
+place of the first, or finds room (`ejection` grows them).
 
 The energy is what the plan loses against the duals' bound: its units' reduced cost, and free room
 at its dual.  Overload is allowed at a penalty of each region's own, which rises while the region is
-overloaded and falls while it is not (Yagiura, Ibaraki and Glover 2004).  Dear chains are accepted
-at a falling temperature; the cheapest plan without overload is kept.
+overloaded and falls while it is not (Yagiura, Ibaraki and Glover 2004).  With heat, dear chains are
+accepted at a falling temperature.  The cheapest plan without overload is kept.
 """
 
 import time
@@ -65,15 +62,13 @@ def search(
     """
     if core.objective() <= target:
         return
+    again = MOST_UNITS < core.units.sum() <= MANY_UNITS  # fewer take part below, all of them
+    while again:
+        before = core.objective()
+        _settle(core, prices, fees, seed, target, deadline, 1)
+        left = core.objective() - target
+        again = left > 0 and before - core.objective() > GAINED * left
     rows, part = _largest(core, prices)
-    if len(rows) < len(core.row) and core.units.sum() <= MANY_UNITS:
-        again = True
-        while again:
-            before = core.objective()
-            _settle(core, prices, fees, seed, target, deadline, 1)
-            left = core.objective() - target
-            again = left > 0 and before - core.objective() > GAINED * left
-        rows, part = _largest(core, prices)
     if part.units.sum() < 2:
         return
     task, plan = begin(part, prices, fees)

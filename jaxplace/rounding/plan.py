@@ -39,6 +39,7 @@ SETTLED = 2e-5  # of the bound: what the value may still rise by
 STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each stage
 COARSE_ROWS, COARSE_PER_REGION = 65_536, 64  # of a core, above which stages are few and wide,
 FEW = 1 / 16  # and one with fewer of the rows than this is none
+THIN_REGIONS = 512  # from which on duals of few rows for each settle slowly, and not well
 QUICK_ROWS = 8192  # of a plan that need only be good enough at once
 
 
@@ -96,7 +97,9 @@ def round_plan(
 
     A large unit that lands on one side or the other leaves a region far from what the relaxed
     plan had; so the rows are rounded, and made to fit, by falling size, and after each size the
-    duals settle again for the smaller ones, which make up for it.
+    duals settle again for the smaller ones, which make up for it.  That takes long over many
+    regions, and does not find room that has enough of several resources: there all rows are
+    rounded at once, and ejection chains make them fit.
 
     Args:
         compiled: the problem.
@@ -115,9 +118,11 @@ def round_plan(
     margin = margin / relaxation.temperature
     near = nearest(problem, margin, fewest)
     index = np.nonzero(near)[0]
-    units = instance.count[compiled.order[index]]
-    several = instance.use.shape[1] > 1 and units.sum() <= MANY_UNITS
-    if several or (quick and not _coarse(problem, index)):
+    units = instance.count[compiled.order[index]].sum()
+    chained = units <= MANY_UNITS and (
+        instance.use.shape[1] > 1 or (not quick and longer == 1 and _thin(problem, index))
+    )
+    if chained or (quick and not _coarse(problem, index)):
         stages = 1
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)
     options = Options(compiled, kept, seed)
@@ -159,7 +164,7 @@ def round_plan(
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
         part, *_ = options.round(relaxation, group)
         part.room, part.purse = left
-        if several:
+        if chained:
             settle(part, prices, fees, seed=seed, deadline=deadline, longer=longer)
         clear_overloads(part, prices_of(compiled, relaxation), rise=hair)
         parts.append(part)
@@ -198,6 +203,11 @@ def _less(left: tuple[np.ndarray, np.ndarray], part: Core) -> tuple[np.ndarray, 
 def _coarse(problem: Problem, index: np.ndarray) -> bool:
     """Whether rows are so many that they make up for each other: duals may settle less often."""
     return len(index) > max(COARSE_ROWS, COARSE_PER_REGION * problem.regions)
+
+
+def _thin(problem: Problem, index: np.ndarray) -> bool:
+    """Whether most rows are in the core, and settling the duals after each stage takes long."""
+    return problem.regions > THIN_REGIONS and 2 * len(index) > problem.size
 
 
 def by_size(problem: Problem, index: np.ndarray, stages: int) -> list[np.ndarray]:
