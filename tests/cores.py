@@ -21,7 +21,12 @@ HOT = 1.0  # of the problem's cost scale
 
 
 def rounded_at_zero(
-    instance: Instance, *, seed: int = 0, candidates: int = 64, cleared: bool = True
+    instance: Instance,
+    *,
+    seed: int = 0,
+    candidates: int = 64,
+    cleared: bool = True,
+    deadline: float = np.inf,
 ) -> Rounded:
     """The plan of duals 0 at a hot temperature; its overloads cleared anyhow, or not yet."""
     compiled = compile_instance(instance)
@@ -32,7 +37,9 @@ def rounded_at_zero(
         if not cleared:
             for step in ("clear_overloads", "settle"):
                 patch.setattr(plan, step, lambda *_, **__: None)
-        return round_plan(compiled, hot, ascent, candidates=candidates, seed=seed)
+        return round_plan(
+            compiled, hot, ascent, candidates=candidates, seed=seed, deadline=deadline
+        )
 
 
 def _thousands(instance: Instance) -> Instance:

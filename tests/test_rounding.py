@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from cores import HOT, rounded_at_zero
+from cores import HOT, objective_if_sound, rounded_at_zero
 from instances import dense_instance, random_instance
 
 from jaxplace.instance import Instance
@@ -53,6 +53,18 @@ def test_the_objective_is_the_plan_s(kind):
     rounded = rounded_at_zero(instance)
     wanted = evaluate.totals(instance, rounded.assignment()).objective_usd
     assert rounded.objective() == pytest.approx(wanted, rel=1e-9)
+
+
+def test_after_the_deadline_no_duals_settle(monkeypatch):
+    """Sizes that are left are rounded at once, and the plan keeps every rule."""
+    instance = random_instance(3, n=6000, features={"counts", "latency"})
+    def settled(*_):
+        raise AssertionError("the time was over")
+
+    monkeypatch.setattr(plan, "_resettle", settled)
+    with pytest.raises(AssertionError, match="over"):
+        rounded_at_zero(instance)
+    objective_if_sound(instance, rounded_at_zero(instance, deadline=-1.0))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,7 @@
 """From the relaxed plan to whole units: decided rows at once, the core by dependent rounding."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ STEP, STAGES = 4.0, 6  # rows are rounded by size, so many times smaller each st
 COARSE_ROWS, COARSE_PER_REGION = 65_536, 64  # of a core, above which stages are few and wide,
 FEW = 1 / 16  # and one with fewer of the rows than this is none
 THIN_REGIONS = 512  # from which on duals of few rows for each settle slowly, and not well
+LEVEL = 0.02  # violation of the relaxed plan up to which chains, then, make all rows fit
 QUICK_ROWS = 8192  # of a plan that need only be good enough at once
 
 
@@ -107,7 +109,7 @@ def round_plan(
         ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
         seed: of the one random offset, and of the order of chains.
-        deadline: `time.perf_counter` at which chains end.
+        deadline: `time.perf_counter` at which chains end, and all rows left are rounded at once.
         longer: times as many chains as usual.
         quick: fewer rows, and all sizes at once if the core is not large: several times faster, and
             worse where single units are large beside a region.
@@ -120,7 +122,8 @@ def round_plan(
     index = np.nonzero(near)[0]
     units = instance.count[compiled.order[index]].sum()
     chained = units <= MANY_UNITS and (
-        instance.use.shape[1] > 1 or (not quick and longer == 1 and _thin(problem, index))
+        instance.use.shape[1] > 1
+        or (not quick and longer == 1 and relaxation.violation <= LEVEL and _thin(problem, index))
     )
     if chained or (quick and not _coarse(problem, index)):
         stages = 1
@@ -158,10 +161,13 @@ def round_plan(
     groups = by_size(problem, index, max(stages - len(parts), 1))
     if len(groups) > 1 and _coarse(problem, index) and len(groups[0]) < FEW * len(index):
         groups = [np.concatenate(groups[:2]), *groups[2:]]  # too few to settle the duals for
-    for stage, group in enumerate(groups):
-        if parts:
-            rest = np.concatenate(groups[stage:])
+    while groups:
+        rest = np.concatenate(groups)
+        if time.perf_counter() > deadline:
+            groups = [rest]
+        elif parts:
             relaxation = _resettle(problem, relaxation, ascent, rest, left)
+        group = groups.pop(0)
         part, *_ = options.round(relaxation, group)
         part.room, part.purse = left
         if chained:
@@ -169,8 +175,8 @@ def round_plan(
         clear_overloads(part, prices_of(compiled, relaxation), rise=hair)
         parts.append(part)
         left = _less(left, part)
-    core = [largest, *groups] if smaller else groups
-    helping = helpers(compiled, first, margin, np.concatenate(core), parts)
+    core = np.concatenate([largest, index]) if smaller else index
+    helping = helpers(compiled, first, margin, core, parts)
     if len(helping):
         fewer = fixed(compiled, first, among(helping, problem.size))
         load, toll, cost = load - fewer[0], toll - fewer[1], cost - fewer[2]
