@@ -58,6 +58,7 @@ def test_the_objective_is_the_plan_s(kind):
 def test_after_the_deadline_no_duals_settle(monkeypatch):
     """Sizes that are left are rounded at once, and the plan keeps every rule."""
     instance = random_instance(3, n=6000, features={"counts", "latency"})
+
     def settled(*_):
         raise AssertionError("the time was over")
 

@@ -49,26 +49,9 @@ def repair(
     """
     if not len(core.row):
         return
-    kept = core.units.copy() if core.feasible() else None
-    cost_kept = core.objective() if kept is not None else np.inf
-    if cost_kept <= target:
+    feasible, units, usd = core.feasible(), core.units.copy(), core.objective()
+    if feasible and usd <= target:
         return
-    _repair(core, prices, rise, deadline, enough, worth, target, hasty)
-    if kept is not None and core.objective() > cost_kept:
-        core.units[:] = kept
-
-
-def _repair(
-    core: Core,
-    prices: np.ndarray,
-    rise: float,
-    deadline: float,
-    enough: float,
-    worth: float,
-    target: float,
-    hasty: bool,
-) -> None:
-    """See `repair`."""
 
     def packed() -> float:
         clear_overloads(core, prices, rise=rise)
@@ -104,11 +87,12 @@ def _repair(
 
     # exchanges take long over what is far from where it belongs
     cost = retried(packed(), packed, lambda cost: SHARE * (cost - target))
-    if cost <= target:
-        return
-    cost = improved()
-    if not hasty:
-        retried(cost, settled, lambda _: RETRY * enough)
+    if cost > target:
+        cost = improved()
+        if not hasty:
+            cost = retried(cost, settled, lambda _: RETRY * enough)
+    if feasible and cost > usd:  # what fills idle room need not pay
+        core.units[:] = units
 
 
 def _improve(

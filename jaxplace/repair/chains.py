@@ -62,10 +62,10 @@ def search(
     """
     if core.objective() <= target:
         return
-    again = MOST_UNITS < core.units.sum() <= MANY_UNITS  # fewer take part below, all of them
+    again = core.units.sum() > MOST_UNITS  # fewer take part below, all of them
     while again:
         before = core.objective()
-        _settle(core, prices, fees, seed, target, deadline, 1)
+        settle(core, prices, fees, seed=seed, target=target, deadline=deadline)
         left = core.objective() - target
         again = left > 0 and before - core.objective() > GAINED * left
     rows, part = _largest(core, prices)
@@ -93,9 +93,12 @@ def settle(
     *,
     seed: int,
     deadline: float,
+    target: float = -np.inf,
     longer: int = 1,
 ) -> None:
     """Make a plan feasible that overloads here and there, or nearly so, if its units are few.
+
+    One that is feasible becomes cheaper, if anything.
 
     Chains relieve regions of what is too much, as cheaply as may be and without heat, at penalties
     that rise until they do.  Unlike an auction's prices these know what else a region is short of.
@@ -106,22 +109,11 @@ def settle(
         fees: [B] those of the fleet budgets [USD per toll].
         seed: of the order of the chains.
         deadline: `time.perf_counter` at which it ends.
+        target: cost of the core at which it ends [USD].
         longer: times as many chains as usual.
     """
-    if 1 < core.units.sum() <= MANY_UNITS and not core.feasible():
-        _settle(core, prices, fees, seed, -np.inf, deadline, longer)
-
-
-def _settle(
-    core: Core,
-    prices: np.ndarray,
-    fees: np.ndarray,
-    seed: int,
-    target: float,
-    deadline: float,
-    longer: int,
-) -> None:
-    """A run without heat of all units of a core."""
+    if not 1 < core.units.sum() <= MANY_UNITS:
+        return
     task, plan = begin(core, prices, fees)
     chains = SETTLING * longer * len(task.row)
     effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)

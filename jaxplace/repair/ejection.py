@@ -104,12 +104,10 @@ def begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[Task, Plan]
     with np.errstate(divide="ignore", invalid="ignore"):
         base = np.maximum(prices, np.where(use > 0, CHEAP * usd / use, 0.0))
         fee_base = np.maximum(fees, np.where(toll > 0, CHEAP * usd / toll, 0.0))
-    full = np.where(core.room < np.inf, np.abs(core.room), 0.0)
     task = Task(
         row, core.region.astype(np.int64), core.cost.copy(), asks, core.use.copy(),
         core.toll.copy(), near, known.sum(1), room,
-        core.purse, prices.copy(), base, fees.copy(), fee_base,
-        TINY * full + 1e-12 * use)  # fmt: skip
+        core.purse, prices.copy(), base, fees.copy(), fee_base, core.hair())  # fmt: skip
     here, size = core.region[row, at], len(room)
     order = np.argsort(here, kind="stable")
     head, after, before = np.full(size, -1), np.full(len(row), -1), np.full(len(row), -1)

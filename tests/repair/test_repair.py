@@ -110,6 +110,19 @@ def test_a_second_repair_does_not_harm(kind):
     assert objective_if_sound(instance, rounded) <= first + 1e-9 * abs(first)
 
 
+def test_other_prices_do_not_harm_either():
+    """They ask units into idle room; where that does not pay after all, nothing is changed."""
+    for seed in range(8):
+        instance = KINDS["dense, two resources"](seed)
+        rounded = rounded_at_zero(instance, seed=seed)
+        repaired(rounded)
+        before = objective_if_sound(instance, rounded)
+        prices = rounded.prices[:-1]
+        prices[:] = np.random.default_rng(seed).exponential(3.0, prices.shape)
+        repaired(rounded)
+        assert objective_if_sound(instance, rounded) <= before + 1e-9 * abs(before)
+
+
 @pytest.mark.parametrize("kind", WITHOUT_BUDGETS)
 def test_no_unit_is_left_where_a_cheaper_option_has_room(kind):
     """Shifts go on until none pays."""
