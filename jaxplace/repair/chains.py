@@ -8,7 +8,9 @@ place of the first, or finds room (`ejection` grows them).
 The energy is what the plan loses against the duals' bound: its units' reduced cost, and free room
 at its dual.  Overload is allowed at a penalty of each region's own, which rises while the region is
 overloaded and falls while it is not (Yagiura, Ibaraki and Glover 2004).  With heat, dear chains are
-accepted at a falling temperature.  The cheapest plan without overload is kept.
+accepted at a falling temperature, and mostly begin with units that are large for it: sizes differ
+by orders, and the small ones find their places once the large ones have theirs.  The cheapest plan
+without overload is kept, and short runs from it, as hot as chance has it, look for a cheaper one.
 """
 
 import time
@@ -17,7 +19,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from jaxplace.repair.core import TINY, Core
-from jaxplace.repair.ejection import NONE, PENALTY, Beam, Plan, Task, anneal, beam_of, begin, holds
+from jaxplace.repair.ejection import (
+    LATE,
+    NONE,
+    PENALTY,
+    Beam,
+    Plan,
+    Task,
+    anneal,
+    beam_of,
+    begin,
+    holds,
+    restore,
+)
 
 
 FREE = 4  # units of a row at an option that may move; the others stay
@@ -36,8 +50,16 @@ GAINED = 0.05  # of what is missing is what the last run brought
 FIRST = 1 / 4  # of the most looks in the first run; if few rows of all take part, only LOOKS:
 FEW = 1 / 8  # so many
 SHORT, NARROW = 4, 4  # DEPTH and WIDE where chains need only make a plan feasible
-SETTLING, SETTLE_LOOKS = 3, 1 << 32  # chains begun for each unit then, and the most looks
+SETTLING, FEWEST_CHAINS = 3, 1000  # chains begun then for each unit, and in all at least
+SETTLE_LOOKS = 1 << 32  # and the most looks
 MANY_UNITS = 100_000  # that may move then: where a core has more, none is large
+MELTED = (
+    5.0  # times the heat: units whose use is worth less settle later, chains begin with others,
+)
+FEWEST, OFTEN = 20, 0.75  # so many or more, in this share of the runs; in the rest with any unit
+KICK = 5  # chains begun for each unit in a run from the cheapest plan
+KICKS, KICK_LOOKS = 100, 1 << 29  # such runs, and looks in them, until GAINED has been gained once,
+MOST_KICK_LOOKS = 1 << 34  # then twice as many as there were when it last was, up to so many
 MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
@@ -74,7 +96,8 @@ def search(
     task, plan = begin(part, prices, fees)
     target -= core.objective() - plan.usd[0]  # what those that stay cost
     chains, idle, (hot, cold) = RUN * len(task.row), 0, _temperatures(task)
-    limit = LOOKS if len(rows) < FEW * len(core.row) else FIRST * MOST_LOOKS
+    few = len(rows) < FEW * len(core.row)
+    limit = LOOKS if few else FIRST * MOST_LOOKS
     effort = _Effort(MOST_RUNS * chains, deadline, limit, MOST_LOOKS)
     runs = _Runs(task, plan, beam_of(task, DEPTH, WIDE), effort, seed)
     while idle < PATIENCE and chains and plan.usd[1] > target:
@@ -83,7 +106,26 @@ def search(
         idle = 0 if plan.usd[1] < before else idle + 1
         gained = before - plan.usd.min() >= GAINED * (before - target)
         chains = effort.next_run(2 * chains, gained=gained)
+    if not few and plan.usd[1] < NONE:
+        _kick(runs, hot, cold, target)
     _put(core, rows, part.units, task, plan)
+
+
+def _kick(runs: "_Runs", hot: float, cold: float, target: float) -> None:
+    """Short runs, each from the cheapest plan, the first temperature drawn anew, while they pay."""
+    task, plan = runs.task, runs.plan
+    runs.beam = beam_of(task, SHORT, NARROW)
+    effort = _Effort(1 << 62, runs.effort.deadline, MOST_KICK_LOOKS, MOST_KICK_LOOKS)
+    runs.effort, mark = effort, plan.usd[1]
+    done, most, most_looks = 0, KICKS, KICK_LOOKS
+    while plan.usd[1] > target and not effort.over() and done < most and effort.looks < most_looks:
+        restore(task, plan)
+        warm = cold * (hot / cold) ** runs.chance.random()
+        runs.run(KICK * len(task.row), warm, cold, target)
+        done += 1
+        if mark - plan.usd[1] >= GAINED * (mark - target):
+            mark = plan.usd[1]
+            most, most_looks = max(KICKS, 2 * done), max(KICK_LOOKS, 2 * effort.looks)
 
 
 def settle(
@@ -115,7 +157,7 @@ def settle(
     if not 1 < core.units.sum() <= MANY_UNITS:
         return
     task, plan = begin(core, prices, fees)
-    chains = SETTLING * longer * len(task.row)
+    chains = max(SETTLING * longer * len(task.row), FEWEST_CHAINS)
     effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)
     _Runs(task, plan, beam_of(task, SHORT, NARROW), effort, seed).run(chains, 0.0, 0.0, target)
     _put(core, np.arange(len(core.row)), core.units.copy(), task, plan)
@@ -133,33 +175,47 @@ class _Runs:
 
     def __post_init__(self) -> None:
         self.chance = np.random.default_rng(self.seed)
+        size = _sizes(self.task)[self.task.row]
+        self.order = np.argsort(-size, kind="stable")
+        self.falling = -size[self.order]
 
     def run(self, chains: int, hot: float, cold: float, target: float) -> None:
         """Begin so many chains, or fewer if they take too long; on until overloads have gone."""
         task, plan, beam, effort, first = self.task, self.plan, self.beam, self.effort, 0
         units = len(task.row)
         every = max(units // 10, 1)
+        melted = MELTED if self.chance.random() < OFTEN else 0.0
         size = int(np.clip(CHUNK_LOOKS // (beam.unit.size * units), 1, CHUNK))
         plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.fee_base
         while plan.usd[1] > target and not effort.over():
             if first >= (chains if holds(task, plan, 1.0) else EXTRA * chains):
                 break
             turn = np.arange(first, first + min(size, max(chains - first, every)))
-            heat = hot * (cold / hot) ** (turn / chains) if hot > 0 else np.zeros(len(turn))
+            heat = np.zeros(len(turn))
+            if hot > 0:
+                heat = hot * (cold / hot) ** np.minimum(turn / (LATE * chains), 1.0)
             bars = heat * self.chance.exponential(size=len(turn))
-            picks = self.chance.integers(units, size=len(turn))
+            solid = int(np.searchsorted(self.falling, -melted * heat[0], side="right"))
+            solid = min(max(solid, FEWEST), units)
+            picks = self.order[self.chance.integers(solid, size=len(turn))]
             looks = anneal(task, plan, beam, picks, bars, first, chains, every)
             first += len(turn)
             chains = first + effort.rest(len(turn), looks, chains - first)
 
 
+def _sizes(task: Task) -> np.ndarray:
+    """[c] What a unit of each row uses is worth at an option of it, in the mean [USD]."""
+    known = np.isfinite(task.cost)
+    return np.einsum("ckr,ckr->c", task.use, task.base[task.region]) / known.sum(1)
+
+
 def _temperatures(task: Task) -> tuple[float, float]:
     """The first and the last of a run [USD]."""
-    known, each = np.isfinite(task.cost), np.arange(len(task.asks))[:, None]
+    each = np.arange(len(task.asks))[:, None]
     minds = np.diff(task.asks[each, task.near[:, :2]], axis=1)
     minds = minds[np.isfinite(minds) & (minds > 0)]
     typical = float(np.median(minds)) if len(minds) else TINY
-    takes = np.einsum("ckr,ckr->c", task.use, task.base[task.region]) / known.sum(1)
+    takes = _sizes(task)
     spread = float(takes.max() / max(np.median(takes), TINY * takes.max(), 1e-300))
     return HOT * typical * spread, COLD * typical
 

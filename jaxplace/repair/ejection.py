@@ -398,8 +398,28 @@ def _make(task, plan, beam, level, label, option):  # type: ignore[no-untyped-de
 @compiled
 def _fits(task, plan):  # type: ignore[no-untyped-def]
     """Whether nothing is overloaded; all sums are taken anew before that is believed."""
-    if not holds(task, plan, 1e3):
-        return False
+    return holds(task, plan, 1e3) and _summed(task, plan)
+
+
+@compiled
+def restore(task, plan):  # type: ignore[no-untyped-def]
+    """Back to the cheapest feasible plan."""
+    task, plan = lent((task, plan))
+    for x in range(len(plan.at)):
+        i, k = task.row[x], plan.best[x]
+        source, target = task.region[i, plan.at[x]], task.region[i, k]
+        if source != target:
+            unlink(x, source, plan.head, plan.after, plan.before)
+            link(x, target, plan.head, plan.after, plan.before)
+        for r in range(task.room.shape[1]):
+            plan.takes[x, r] = task.use[i, k, r]
+        plan.at[x] = k
+    _summed(task, plan)
+
+
+@compiled
+def _summed(task, plan):  # type: ignore[no-untyped-def]
+    """Take all sums anew; whether nothing is overloaded."""
     plan.usd[0] = 0.0
     for j in range(len(task.room)):
         for r in range(task.room.shape[1]):

@@ -100,6 +100,21 @@ def test_every_unit_may_move_where_not_all_are_searched(monkeypatch):
     assert objective_if_sound(instance, rounded) < objective_if_sound(instance, without) <= before
 
 
+@pytest.mark.usefixtures("short")
+def test_runs_from_the_cheapest_plan_bring_more(monkeypatch):
+    """Sizes differ by orders, and room is short: never worse for them, and cheaper now and then."""
+    without, costs = [], []
+    for seed in range(3):
+        instance = uneven(seed, n=120, m=12)
+        for kicks, found in ((0, without), (20, costs)):
+            monkeypatch.setattr(chains, "KICKS", kicks)
+            rounded = feasible(instance, seed)
+            searched(rounded)
+            found.append(objective_if_sound(instance, rounded))
+    assert np.less_equal(costs, without).all()
+    assert np.less(costs, without).any()
+
+
 SMALL = {
     "dense": lambda s: dense_instance(s, n=14, m=4),
     "two resources": lambda s: dense_instance(s, n=14, m=4, resources=2),
@@ -131,20 +146,20 @@ def test_the_library(name, most):
     assert found.objective_usd <= most
 
 
-def uneven(seed: int) -> Instance:
+def uneven(seed: int, n: int = 40, m: int = 4) -> Instance:
     """Two resources, little room, and requests of sizes that differ a hundredfold."""
-    rng, instance = np.random.default_rng(seed), dense_instance(seed, n=40, m=4, pair_use=False)
-    use = rng.lognormal(0.0, 1.5, (40, 1)) * rng.lognormal(0.0, 0.5, (40, 2))
+    rng, instance = np.random.default_rng(seed), dense_instance(seed, n=n, m=m, pair_use=False)
+    use = rng.lognormal(0.0, 1.5, (n, 1)) * rng.lognormal(0.0, 0.5, (n, 2))
     size = use.mean(1)
     return replace(
         instance,
         resources=("use_0", "use_1"),
         use=use,
-        capacity=np.full((4, 2), 1.1 * use.sum(0) / 4),
+        capacity=np.full((m, 2), 1.1 * use.sum(0) / m),
         unplaced=200.0 * size,
         terms=replace(
             instance.terms,
-            allowed=np.ones((40, 4), bool),
+            allowed=np.ones((n, m), bool),
             cost=instance.terms.cost * size[:, None],
         ),
     )
