@@ -1,5 +1,6 @@
 """What the benchmarks share: scenarios, solves as processes, the judge, and who measured what."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -98,6 +99,15 @@ def jaxplace(*words: str, **environment: str) -> subprocess.CompletedProcess:
     return done
 
 
+def _running(module: str) -> bool:
+    """Whether any process runs a Python module."""
+    for words in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            if module.encode() in words.read_bytes().split(b"\0"):
+                return True
+    return False
+
+
 class Solver:
     """`jaxplace solve` as a user runs it, with a cache of compiled programs for each scenario."""
 
@@ -105,7 +115,12 @@ class Solver:
         self.folder = folder
 
     def forget(self, scenario: Path) -> None:
-        """The next run of this scenario is the first one on the machine."""
+        """The next run of this scenario is the first one on the machine.
+
+        What an earlier one had compiled beside it may outlive that one, and would fill the folder.
+        """
+        while _running("jaxplace.repair.rehearsal"):
+            time.sleep(0.1)
         shutil.rmtree(self.cache(scenario), ignore_errors=True)
 
     def knows(self, scenario: Path) -> bool:

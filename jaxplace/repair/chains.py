@@ -53,10 +53,8 @@ SHORT, NARROW = 4, 4  # DEPTH and WIDE where chains need only make a plan feasib
 SETTLING, FEWEST_CHAINS = 3, 1000  # chains begun then for each unit, and in all at least
 SETTLE_LOOKS = 1 << 32  # and the most looks
 MANY_UNITS = 100_000  # that may move then: where a core has more, none is large
-MELTED = (
-    5.0  # times the heat: units whose use is worth less settle later, chains begin with others,
-)
-FEWEST, OFTEN = 20, 0.75  # so many or more, in this share of the runs; in the rest with any unit
+MELTED = 5.0  # times the heat: units whose use is worth less settle later, and chains begin with
+FEWEST, OFTEN = 20, 0.75  # the others, so many at least, in most runs; in the rest with any unit
 KICK = 5  # chains begun for each unit in a run from the cheapest plan
 KICKS, KICK_LOOKS = 100, 1 << 29  # such runs, and looks in them, until GAINED has been gained once,
 MOST_KICK_LOOKS = 1 << 34  # then twice as many as there were when it last was, up to so many
