@@ -50,8 +50,6 @@ def repair(
     if not len(core.row):
         return
     feasible, units, usd = core.feasible(), core.units.copy(), core.objective()
-    if feasible and usd <= target:
-        return
 
     def packed() -> float:
         clear_overloads(core, prices, rise=rise)
