@@ -40,6 +40,7 @@ MANY_ROWS = 500_000  # above which a hasty attempt takes as long and often misse
 FINISHING = 1e8  # pairs per second that rounding and certificate are sure to do
 CONTENT = 0.98  # of the gap asked for: where the search ends; the rest is for float32's bound
 SHORTEST = 1.0  # seconds for what the least of a budget would be
+QUIET = 1.0  # seconds of a search between two checkpoints
 ENOUGH = 0.01  # of the gap asked for: a round of repair that gains less is the last
 
 
@@ -224,6 +225,7 @@ class _Run:
 
     def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
+        self.note(compiled, state, "round")
         began = time.perf_counter()
         rounded = round_plan(
             compiled,
@@ -250,6 +252,11 @@ class _Run:
             worth=content / 2,
             hasty=attempt < 0,
         )
+
+        def watch(usd: float) -> None:
+            if time.perf_counter() - self.started > self.trace[-1].elapsed_s + QUIET:
+                self.note(compiled, state, "search", rounded.decided_usd + usd - self.penalty)
+
         if attempt >= 0 and rounded.core.kept():
             search(
                 rounded.core,
@@ -258,6 +265,7 @@ class _Run:
                 seed=self.settings.seed,
                 target=target,
                 deadline=self.deadline(),
+                watch=watch,
             )
         return rounded
 
@@ -279,16 +287,16 @@ class _Run:
         finish = self.instance.rows * self.instance.regions / FINISHING
         return self.started + limit - min(finish, 0.5 * limit)
 
-    def note(self, compiled: Compiled, state: Relaxation, stage: str) -> None:
-        """Log a checkpoint and show it."""
-        bound = self.bound(compiled, state)
+    def note(self, compiled: Compiled, state: Relaxation, stage: str, plan: float = np.inf) -> None:
+        """Log a checkpoint and show it; `plan` is one in the making [USD]."""
+        bound, plan = self.bound(compiled, state), min(self.plan, plan)
         point = Checkpoint(
             elapsed_s=time.perf_counter() - self.started,
             stage=stage,
             step=state.steps,
             temperature=state.temperature,
             bound=bound if state.whole and np.isfinite(bound) else None,
-            plan=self.plan if np.isfinite(self.plan) else None,
+            plan=plan if np.isfinite(plan) else None,
             overload=state.violation if np.isfinite(state.violation) else None,
         )
         self.trace.append(point)

@@ -26,6 +26,7 @@ from jaxplace.errors import InputError
 from jaxplace.instance import DenseTerms, Instance
 from jaxplace.pipeline import HASTY, solve
 from jaxplace.placement import Checkpoint, Placement
+from jaxplace.repair import chains
 from jaxplace.settings import Settings, SolverSettings
 from jaxplace.status import Status
 
@@ -433,11 +434,24 @@ def test_any_number_of_candidates(candidates):
     checked(STRUCTURED, Settings(solver=SolverSettings(candidates=candidates)))
 
 
+def test_progress_goes_on_through_a_long_search(monkeypatch):
+    """Ejection chains take a while where the plan is not good enough: what they find is told."""
+    monkeypatch.setattr(pipeline, "QUIET", 0.0)
+    monkeypatch.setattr(chains, "MOST_LOOKS", 1 << 22)
+    instance = dense_instance(0, n=40, m=5)
+    placement = checked(instance, Settings(gap_target=0.0))
+    plans = [point.plan for point in placement.trace if point.stage == "search"]
+    assert len(plans) > 1
+    assert all(later <= first for first, later in pairwise(plans))
+    assert plans[-1] == pytest.approx(placement.certificate.objective_usd)
+
+
 def test_progress_tells_of_every_checkpoint():
     """What is shown is what is kept; elapsed time and the best plan only improve."""
     shown: list[Checkpoint] = []
     placement = checked(DENSE, progress=shown.append)
     assert tuple(shown) == placement.trace
+    assert {"relax", "round", "repaired"} <= {point.stage for point in shown}
     assert all(a.elapsed_s <= b.elapsed_s for a, b in pairwise(shown))
     plans = [point.plan for point in shown if point.plan is not None]
     assert all(later <= first for first, later in pairwise(plans))

@@ -14,21 +14,24 @@ without overload is kept, and short runs from it, as hot as chance has it, look 
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
+from jaxplace.native import spread
 from jaxplace.repair.core import TINY, Core
 from jaxplace.repair.ejection import (
     LATE,
     NONE,
     PENALTY,
-    Beam,
     Plan,
     Task,
     anneal,
     beam_of,
     begin,
+    copied,
     holds,
     restore,
 )
@@ -58,6 +61,7 @@ FEWEST, OFTEN = 20, 0.75  # the others, so many at least, in most runs; in the r
 KICK = 5  # chains begun for each unit in a run from the cheapest plan
 KICKS, KICK_LOOKS = 100, 1 << 29  # such runs, and looks in them, until GAINED has been gained once,
 MOST_KICK_LOOKS = 1 << 34  # then twice as many as there were when it last was, up to so many
+LANES = 2  # searches side by side; the same on any machine, so that the plan is
 MOST_RUNS = 200  # times as many chains as in the first run: enough where there is little to look at
 
 
@@ -69,6 +73,7 @@ def search(
     seed: int,
     target: float,
     deadline: float,
+    watch: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Make a feasible plan cheaper; it is left as it is if nothing better is found.
 
@@ -79,6 +84,7 @@ def search(
         seed: of the order of the chains and of what is accepted.
         target: cost of the core at which the search ends [USD].
         deadline: `time.perf_counter` at which it ends.
+        watch: called after each run with what the core costs by then [USD].
     """
     if core.objective() <= target:
         return
@@ -92,38 +98,53 @@ def search(
     if part.units.sum() < 2:
         return
     task, plan = begin(part, prices, fees)
-    target -= core.objective() - plan.usd[0]  # what those that stay cost
+    stay = core.objective() - plan.usd[0]  # what those that do not move cost
+    target -= stay
     chains, idle, (hot, cold) = RUN * len(task.row), 0, _temperatures(task)
     few = len(rows) < FEW * len(core.row)
     limit = LOOKS if few else FIRST * MOST_LOOKS
     effort = _Effort(MOST_RUNS * chains, deadline, limit, MOST_LOOKS)
-    runs = _Runs(task, plan, beam_of(task, DEPTH, WIDE), effort, seed)
-    while idle < PATIENCE and chains and plan.usd[1] > target:
-        before = plan.usd[1]
-        runs.run(chains, HOTTER**idle * hot, cold, target)
-        idle = 0 if plan.usd[1] < before else idle + 1
-        gained = before - plan.usd.min() >= GAINED * (before - target)
-        chains = effort.next_run(2 * chains, gained=gained)
-    if not few and plan.usd[1] < NONE:
-        _kick(runs, hot, cold, target)
-    _put(core, rows, part.units, task, plan)
+    lanes = [_Lane(task, copied(plan), DEPTH, WIDE, seed + n) for n in range(LANES)]
+    while idle < PATIENCE and chains and _best(lanes).usd[1] > target:
+        before = _best(lanes).usd[1]
+        _run(lanes, effort, chains, [HOTTER**idle * hot] * LANES, cold, target)
+        now = min(lane.plan.usd.min() for lane in lanes)
+        idle = 0 if _best(lanes).usd[1] < before else idle + 1
+        chains = effort.next_run(2 * chains, gained=before - now >= GAINED * (before - target))
+        watch(stay + _best(lanes).usd[1])
+    if not few and _best(lanes).usd[1] < NONE:
+        _kick(lanes, deadline, hot, cold, target, lambda usd: watch(stay + usd))
+    _put(core, rows, part.units, task, _best(lanes))
 
 
-def _kick(runs: "_Runs", hot: float, cold: float, target: float) -> None:
+def _kick(
+    lanes: list["_Lane"],
+    deadline: float,
+    hot: float,
+    cold: float,
+    target: float,
+    watch: Callable[[float], None],
+) -> None:
     """Short runs, each from the cheapest plan, the first temperature drawn anew, while they pay."""
-    task, plan = runs.task, runs.plan
-    runs.beam = beam_of(task, SHORT, NARROW)
-    effort = _Effort(1 << 62, runs.effort.deadline, MOST_KICK_LOOKS, MOST_KICK_LOOKS)
-    runs.effort, mark = effort, plan.usd[1]
+    task, mark = lanes[0].task, _best(lanes).usd[1]
+    effort = _Effort(1 << 62, deadline, MOST_KICK_LOOKS, MOST_KICK_LOOKS)
     done, most, most_looks = 0, KICKS, KICK_LOOKS
-    while plan.usd[1] > target and not effort.over() and done < most and effort.looks < most_looks:
-        restore(task, plan)
-        warm = cold * (hot / cold) ** runs.chance.random()
-        runs.run(KICK * len(task.row), warm, cold, target)
-        done += 1
-        if mark - plan.usd[1] >= GAINED * (mark - target):
-            mark = plan.usd[1]
+    for lane in lanes:
+        lane.beam = beam_of(task, SHORT, NARROW)
+    while (usd := _best(lanes).usd[1]) > target and not effort.over():
+        if mark - usd >= GAINED * (mark - target):
+            mark = usd
             most, most_looks = max(KICKS, 2 * done), max(KICK_LOOKS, 2 * effort.looks)
+        if done >= most or effort.looks >= most_looks:
+            break
+        warm = [cold * (hot / cold) ** lane.chance.random() for lane in lanes]
+        best = _best(lanes)
+        for lane in lanes:
+            lane.plan.best[:], lane.plan.usd[1] = best.best, best.usd[1]
+            restore(task, lane.plan)
+        _run(lanes, effort, KICK * len(task.row), warm, cold, target)
+        done += len(lanes)
+        watch(_best(lanes).usd[1])
 
 
 def settle(
@@ -157,48 +178,76 @@ def settle(
     task, plan = begin(core, prices, fees)
     chains = max(SETTLING * longer * len(task.row), FEWEST_CHAINS)
     effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)
-    _Runs(task, plan, beam_of(task, SHORT, NARROW), effort, seed).run(chains, 0.0, 0.0, target)
+    _run([_Lane(task, plan, SHORT, NARROW, seed)], effort, chains, [0.0], 0.0, target)
     _put(core, np.arange(len(core.row)), core.units.copy(), task, plan)
 
 
-@dataclass
-class _Runs:
-    """What the runs of a search share."""
+class _Lane:
+    """One of the searches side by side: its plan, its chance, and what it grows chains in."""
 
-    task: Task
-    plan: Plan
-    beam: Beam
-    effort: "_Effort"
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.chance = np.random.default_rng(self.seed)
-        size = _sizes(self.task)[self.task.row]
+    def __init__(self, task: Task, plan: Plan, depth: int, wide: int, seed: int) -> None:
+        self.task, self.plan, self.beam = task, plan, beam_of(task, depth, wide)
+        self.chance = np.random.default_rng(seed)
+        size = _sizes(task)[task.row]
         self.order = np.argsort(-size, kind="stable")
         self.falling = -size[self.order]
 
-    def run(self, chains: int, hot: float, cold: float, target: float) -> None:
-        """Begin so many chains, or fewer if they take too long; on until overloads have gone."""
-        task, plan, beam, effort, first = self.task, self.plan, self.beam, self.effort, 0
-        units = len(task.row)
-        every = max(units // 10, 1)
-        melted = MELTED if self.chance.random() < OFTEN else 0.0
-        size = int(np.clip(CHUNK_LOOKS // (beam.unit.size * units), 1, CHUNK))
+    def begin(self, hot: float, cold: float) -> None:
+        """A run: its temperatures, its penalties, and which units its chains begin with."""
+        task, plan, self.hot, self.cold = self.task, self.plan, hot, cold
+        self.melted = MELTED if self.chance.random() < OFTEN else 0.0
         plan.penalty[:], plan.levy[:] = PENALTY * task.base, PENALTY * task.fee_base
-        while plan.usd[1] > target and not effort.over():
-            if first >= (chains if holds(task, plan, 1.0) else EXTRA * chains):
-                break
-            turn = np.arange(first, first + min(size, max(chains - first, every)))
-            heat = np.zeros(len(turn))
-            if hot > 0:
-                heat = hot * (cold / hot) ** np.minimum(turn / (LATE * chains), 1.0)
-            bars = heat * self.chance.exponential(size=len(turn))
-            solid = int(np.searchsorted(self.falling, -melted * heat[0], side="right"))
-            solid = min(max(solid, FEWEST), units)
-            picks = self.order[self.chance.integers(solid, size=len(turn))]
-            looks = anneal(task, plan, beam, picks, bars, first, chains, every)
-            first += len(turn)
-            chains = first + effort.rest(len(turn), looks, chains - first)
+
+    def anneal(self, turn: np.ndarray, chains: int, every: int) -> int:
+        """Some of a run's chains; how many units were looked at."""
+        heat = np.zeros(len(turn))
+        if self.hot > 0:
+            heat = self.hot * (self.cold / self.hot) ** np.minimum(turn / (LATE * chains), 1.0)
+        bars = heat * self.chance.exponential(size=len(turn))
+        solid = int(np.searchsorted(self.falling, -self.melted * heat[0], side="right"))
+        solid = min(max(solid, FEWEST), len(self.order))
+        picks = self.order[self.chance.integers(solid, size=len(turn))]
+        return anneal(self.task, self.plan, self.beam, picks, bars, turn[0], chains, every)
+
+
+def _best(lanes: list[_Lane]) -> Plan:
+    """The plan of the lane that found the cheapest feasible one."""
+    return min((lane.plan for lane in lanes), key=lambda plan: plan.usd[1])
+
+
+def _run(
+    lanes: list[_Lane],
+    effort: "_Effort",
+    chains: int,
+    hot: list[float],
+    cold: float,
+    target: float,
+) -> None:
+    """So many chains in each lane, or fewer if they take too long; on until overloads have gone.
+
+    Lanes wait for each other now and then, so that what they find does not depend on the clock.
+    """
+    task, first = lanes[0].task, 0
+    units = len(task.row)
+    every = max(units // 10, 1)
+    size = int(np.clip(CHUNK_LOOKS // (lanes[0].beam.unit.size * units), 1, CHUNK))
+    for lane, heat in zip(lanes, hot, strict=True):
+        lane.begin(heat, cold)
+    while _best(lanes).usd[1] > target and not effort.over():
+        clear = all(holds(task, lane.plan, 1.0) for lane in lanes)
+        if first >= (chains if clear else EXTRA * chains):
+            break
+        turn = np.arange(first, first + min(size, max(chains - first, every)))
+        looks = max(
+            spread(partial(_some, lanes, turn, chains, every), len(lanes), chunks=len(lanes))
+        )
+        first += len(turn)
+        chains = first + effort.rest(len(turn), looks, chains - first)
+
+
+def _some(lanes: list[_Lane], turn: np.ndarray, chains: int, every: int, n: int, _: int) -> int:
+    """Some of the chains of one lane."""
+    return lanes[n].anneal(turn, chains, every)
 
 
 def _sizes(task: Task) -> np.ndarray:

@@ -9,6 +9,7 @@ from cores import KINDS, objective_if_sound, rounded_at_zero
 from highs import MIP_GAP, mip_optimum
 from instances import dense_instance, random_instance
 
+from jaxplace import native
 from jaxplace.compare import gap
 from jaxplace.instance import Instance
 from jaxplace.pipeline import solve
@@ -64,6 +65,37 @@ def test_the_same_seed_makes_the_same_plan(kind):
         objective_if_sound(instance, rounded)
         plans.append(rounded.core.units)
     np.testing.assert_array_equal(plans[0], plans[1])
+
+
+@pytest.mark.usefixtures("short")
+def test_the_plan_is_the_same_on_any_number_of_threads(monkeypatch):
+    """What is searched side by side here is searched one after the other there."""
+    plans = []
+    for count in (1, 2):
+        monkeypatch.setattr(native, "threads", lambda count=count: count)
+        rounded = feasible(uneven(0, n=60, m=8), 0)
+        searched(rounded)
+        plans.append(rounded.core.units)
+    np.testing.assert_array_equal(plans[0], plans[1])
+
+
+@pytest.mark.usefixtures("short")
+def test_a_search_says_what_it_has_found():
+    """Run by run, never dearer than before; last of all what the plan costs."""
+    rounded, said = feasible(uneven(0, n=60, m=8), 0), []
+    search(
+        rounded.core,
+        rounded.prices,
+        rounded.fees,
+        seed=0,
+        target=-np.inf,
+        deadline=np.inf,
+        watch=said.append,
+    )
+    assert len(said) > chains.PATIENCE
+    assert np.all(np.diff(said) <= 0)
+    assert said[-1] < said[0]
+    assert said[-1] == pytest.approx(rounded.core.objective(), rel=1e-12)
 
 
 @pytest.mark.parametrize(("deadline", "target"), [(-1.0, -np.inf), (np.inf, np.inf)])
