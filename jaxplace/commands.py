@@ -72,6 +72,7 @@ def solve(words: list[str], folder: Path | None) -> int:
 def compare(words: list[str], folder: Path | None) -> int:
     """Run other solvers on the same instances and write what came of it."""
     options, whole = config.load("compare", words, folder)
+    runtime.prepare()
     from jaxplace.compare.settings import CompareSettings
 
     fields = [spec.name for spec in dataclasses.fields(CompareSettings)]
@@ -87,12 +88,16 @@ def compare(words: list[str], folder: Path | None) -> int:
     target = files.check_target(options.out or config.run_folder(whole))
     names = options.scenarios or [options.scenario or DEMO]
     with console.Progress() as progress:
+        beside = runtime.compile_beside()
         found: dict[str, Instance] = {}
         for name in names:
             progress.stage(f"Reading {console.printable(name)}")
             source = folder_of(name)
             read = instances(source, hour=options.hour, policy=config.policy(options))
             found |= {str(source) if n in found else n: read[n] for n in read}
+        if beside is not None:
+            progress.stage("Compiling first, since no method's time is to count it")
+            beside.wait()
         rows = run_all(found, methods, settings, progress=progress.stage)
     files.save(rows, target, extra={"config.yaml": config.as_yaml(whole)})
     if options.json:

@@ -90,15 +90,18 @@ def prepare(device: Device = Device.auto) -> None:
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-def compile_beside() -> None:
+def compile_beside() -> "subprocess.Popen[bytes] | None":
     """On the first run ever, have a second process compile what is needed last.
 
     Call `prepare` first.
+
+    Returns:
+        That process, for who would rather wait for it; None if nothing is to be compiled.
     """
     global _beside
     folder = os.environ.get("NUMBA_CACHE_DIR")
     if folder is None or Path(folder).exists() or _beside is not None:
-        return
+        return _beside
     with contextlib.suppress(OSError):  # no second process: compiled in turn
         _beside = subprocess.Popen(
             [sys.executable, "-m", "jaxplace.repair.rehearsal"],
@@ -108,6 +111,7 @@ def compile_beside() -> None:
             stderr=subprocess.DEVNULL,
         )
         atexit.register(_beside.poll)
+    return _beside
 
 
 _beside: subprocess.Popen[bytes] | None = None

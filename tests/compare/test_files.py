@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jaxplace import cli, config, runtime
-from jaxplace.compare import page, plots, words
+from jaxplace.compare import files, page, plots, runner, words
 from jaxplace.compare.judge import Row, settled
 from jaxplace.compare.runner import chosen
 from jaxplace.errors import InputError
@@ -82,10 +82,33 @@ def test_json_to_stdout(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["rows"][0]["method"] == "greedy"
 
 
+def test_what_a_first_run_compiles_is_there_before_any_clock_starts(tmp_path, capsys, monkeypatch):
+    """The process that compiles is waited for, and then the methods run."""
+    said = []
+
+    class Beside:
+        def wait(self):
+            said.append("waited")
+
+    def run_all(*_, **__):
+        said.append("ran")
+        return []
+
+    monkeypatch.setattr(runtime, "prepare", lambda device=Device.auto: None)
+    monkeypatch.setattr(runtime, "compile_beside", Beside)
+    monkeypatch.setattr(runner, "compare", run_all)
+    monkeypatch.setattr(files, "save", lambda *_, **__: None)
+    words_ = ["compare", "methods=[greedy]", f"scenario={FOLDER / 'gap1-0'}", "json=true"]
+    assert cli.main([*words_, f"out={tmp_path / 'out'}"]) == 0
+    assert said == ["waited", "ran"]
+    assert "Compiling" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word", ["methods=[gurobi]", "scenario=nowhere", "time_limit_s=0",
                                   "method.pop.parts=many", "method.pop.parts=0"])  # fmt: skip
 def test_mistakes_are_refused(word, tmp_path, monkeypatch, capsys):
     """With exit code 2, and nothing is written."""
+    monkeypatch.setattr(runtime, "prepare", lambda device=Device.auto: None)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["compare", "methods=[greedy]", word, "out=out"]) == 2
     assert not (tmp_path / "out").exists()
