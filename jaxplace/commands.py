@@ -96,7 +96,7 @@ def compare(words: list[str], folder: Path | None) -> int:
             read = instances(source, hour=options.hour, policy=config.policy(options))
             found |= {str(source) if n in found else n: read[n] for n in read}
         if beside is not None:
-            progress.stage("Compiling first, since no method's time is to count it")
+            progress.stage("Compiling most of what is needed, before any method's time counts")
             beside.wait()
         rows = run_all(found, methods, settings, progress=progress.stage)
     files.save(rows, target, extra={"config.yaml": config.as_yaml(whole)})

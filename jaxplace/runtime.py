@@ -90,7 +90,7 @@ def prepare(device: Device = Device.auto) -> None:
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
-def compile_beside() -> "subprocess.Popen[bytes] | None":
+def compile_beside() -> subprocess.Popen[bytes] | None:
     """On the first run ever, have a second process compile what is needed last.
 
     Call `prepare` first.

@@ -15,6 +15,7 @@ without overload is kept, and short runs from it, as hot as chance has it, look 
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,7 +32,6 @@ from jaxplace.repair.ejection import (
     anneal,
     beam_of,
     begin,
-    copied,
     holds,
     restore,
 )
@@ -104,10 +104,12 @@ def search(
     few = len(rows) < FEW * len(core.row)
     limit = LOOKS if few else FIRST * MOST_LOOKS
     effort = _Effort(MOST_RUNS * chains, deadline, limit, MOST_LOOKS)
-    lanes = [_Lane(task, copied(plan), DEPTH, WIDE, seed + n) for n in range(LANES)]
+    lanes = [_Lane(task, deepcopy(plan), DEPTH, WIDE, seed + n) for n in range(LANES)]
     while idle < PATIENCE and chains and _best(lanes).usd[1] > target:
         before = _best(lanes).usd[1]
-        _run(lanes, effort, chains, [HOTTER**idle * hot] * LANES, cold, target)
+        for lane in lanes:
+            lane.begin(HOTTER**idle * hot, cold)
+        _run(lanes, effort, chains, target)
         now = min(lane.plan.usd.min() for lane in lanes)
         idle = 0 if _best(lanes).usd[1] < before else idle + 1
         chains = effort.next_run(2 * chains, gained=before - now >= GAINED * (before - target))
@@ -131,18 +133,17 @@ def _kick(
     done, most, most_looks = 0, KICKS, KICK_LOOKS
     for lane in lanes:
         lane.beam = beam_of(task, SHORT, NARROW)
-    while (usd := _best(lanes).usd[1]) > target and not effort.over():
-        if mark - usd >= GAINED * (mark - target):
-            mark = usd
+    while (best := _best(lanes)).usd[1] > target and not effort.over():
+        if mark - best.usd[1] >= GAINED * (mark - target):
+            mark = best.usd[1]
             most, most_looks = max(KICKS, 2 * done), max(KICK_LOOKS, 2 * effort.looks)
         if done >= most or effort.looks >= most_looks:
             break
-        warm = [cold * (hot / cold) ** lane.chance.random() for lane in lanes]
-        best = _best(lanes)
         for lane in lanes:
             lane.plan.best[:], lane.plan.usd[1] = best.best, best.usd[1]
             restore(task, lane.plan)
-        _run(lanes, effort, KICK * len(task.row), warm, cold, target)
+            lane.begin(cold * (hot / cold) ** lane.chance.random(), cold)
+        _run(lanes, effort, KICK * len(task.row), target)
         done += len(lanes)
         watch(_best(lanes).usd[1])
 
@@ -178,7 +179,9 @@ def settle(
     task, plan = begin(core, prices, fees)
     chains = max(SETTLING * longer * len(task.row), FEWEST_CHAINS)
     effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)
-    _run([_Lane(task, plan, SHORT, NARROW, seed)], effort, chains, [0.0], 0.0, target)
+    lane = _Lane(task, plan, SHORT, NARROW, seed)
+    lane.begin(0.0, 0.0)
+    _run([lane], effort, chains, target)
     _put(core, np.arange(len(core.row)), core.units.copy(), task, plan)
 
 
@@ -215,14 +218,7 @@ def _best(lanes: list[_Lane]) -> Plan:
     return min((lane.plan for lane in lanes), key=lambda plan: plan.usd[1])
 
 
-def _run(
-    lanes: list[_Lane],
-    effort: "_Effort",
-    chains: int,
-    hot: list[float],
-    cold: float,
-    target: float,
-) -> None:
+def _run(lanes: list[_Lane], effort: "_Effort", chains: int, target: float) -> None:
     """So many chains in each lane, or fewer if they take too long; on until overloads have gone.
 
     Lanes wait for each other now and then, so that what they find does not depend on the clock.
@@ -231,16 +227,13 @@ def _run(
     units = len(task.row)
     every = max(units // 10, 1)
     size = int(np.clip(CHUNK_LOOKS // (lanes[0].beam.unit.size * units), 1, CHUNK))
-    for lane, heat in zip(lanes, hot, strict=True):
-        lane.begin(heat, cold)
     while _best(lanes).usd[1] > target and not effort.over():
         clear = all(holds(task, lane.plan, 1.0) for lane in lanes)
         if first >= (chains if clear else EXTRA * chains):
             break
         turn = np.arange(first, first + min(size, max(chains - first, every)))
-        looks = max(
-            spread(partial(_some, lanes, turn, chains, every), len(lanes), chunks=len(lanes))
-        )
+        some = partial(_some, lanes, turn, chains, every)
+        looks = max(spread(some, len(lanes), chunks=len(lanes)))
         first += len(turn)
         chains = first + effort.rest(len(turn), looks, chains - first)
 

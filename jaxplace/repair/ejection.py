@@ -85,11 +85,6 @@ def beam_of(task: Task, depth: int, wide: int) -> Beam:
         labels[3], np.full(units, np.inf), looks, np.zeros(1, np.int64))  # fmt: skip
 
 
-def copied(plan: Plan) -> Plan:
-    """A plan with arrays of its own."""
-    return Plan(*(values.copy() for values in plan))
-
-
 def begin(core: Core, prices: np.ndarray, fees: np.ndarray) -> tuple[Task, Plan]:
     """The search's own arrays.
 
