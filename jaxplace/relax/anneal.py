@@ -48,7 +48,7 @@ MORE = 2  # times the steps, where duals settle last after a change,
 LESS = 10.0  # and what the value may still rise by there is so many times less
 SMALL = 4  # so many times fewer rows in a sample than in all: it does for all hotter temperatures
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
-UNSETTLED = 5e-2  # and after all steps at it, above which it was too cold
+UNSETTLED = 1.5  # and after all steps at it, above which it was too cold, in tolerances
 ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
 FEWEST_ROWS, FINER = 2000, 0.1  # up to which steps cost next to nothing: they go on for less
 TOLERANCE = 1e-2  # violation at which a temperature is settled
@@ -149,7 +149,8 @@ def anneal(
             finer = FINER if problem.size <= FEWEST_ROWS else 1.0
             state, stopped = _settle(level, state, ascent, watch, finer * aim * size)
             size = abs(state.bound)
-            if first and state.violation > UNSETTLED and state.temperature < MOLTEN:
+            unsettled = UNSETTLED * (TOLERANCE if state.whole else ROUGH)
+            if first and state.violation > unsettled and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * THAW)
                 continue
