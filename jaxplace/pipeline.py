@@ -226,22 +226,23 @@ class _Run:
     def round(self, compiled: Compiled, state: Relaxation, goal: float, attempt: int) -> Rounded:
         """Whole units, made feasible, then cheaper; each attempt draws anew."""
         self.note(compiled, state, "round")
-        began = time.perf_counter()
+        began, bound = time.perf_counter(), self.bound(compiled, state)
+        content = CONTENT * goal * abs(bound)
+        target = bound + content + self.penalty
         rounded = round_plan(
             compiled,
             state,
             self.ascent(compiled),
             candidates=self.settings.solver.candidates,
             seed=self.settings.seed + max(attempt, 0),
+            target=target,
             deadline=self.deadline(),
             longer=LONGER ** max(attempt, 0),
             quick=attempt < 0,
         )
         self.rounding = time.perf_counter() - began
         hair = state.temperature * compiled.problem.scaling.cost
-        bound = self.bound(compiled, state)
-        content = CONTENT * goal * abs(bound)
-        target = bound + content + self.penalty - rounded.decided_usd
+        target -= rounded.decided_usd
         repair(
             rounded.core,
             rounded.prices,

@@ -22,6 +22,7 @@ from functools import partial
 import numpy as np
 
 from jaxplace.native import spread
+from jaxplace.repair.bundles import FREE, bulky, falling, loose, worths
 from jaxplace.repair.core import TINY, Core
 from jaxplace.repair.ejection import (
     LATE,
@@ -37,7 +38,6 @@ from jaxplace.repair.ejection import (
 )
 
 
-FREE = 4  # units of a row at an option that may move; the others stay
 DEPTH, WIDE = 8, 16  # most regions in a chain, and labels kept at each of them
 HOT, COLD = 0.7, 0.2  # first and last temperature, in what a typical row minds its second-best
 # option; the first is so many times hotter as the largest row is larger than a typical one
@@ -54,7 +54,8 @@ FIRST = 1 / 4  # of the most looks in the first run; if few rows of all take par
 FEW = 1 / 8  # so many
 SHORT, NARROW = 4, 4  # DEPTH and WIDE where chains need only make a plan feasible
 SETTLING, FEWEST_CHAINS = 3, 1000  # chains begun then for each unit, and in all at least
-SETTLE_LOOKS = 1 << 32  # and the most looks
+SETTLE_LOOKS = 1 << 32  # and the most looks;
+BUNDLE_LOOKS = 1 << 29  # of bundles of one size
 MANY_UNITS = 100_000  # that may move then: where a core has more, none is large
 MELTED = 5.0  # times the heat: units whose use is worth less settle later, and chains begin with
 FEWEST, OFTEN = 20, 0.75  # the others, so many at least, in most runs; in the rest with any unit
@@ -174,11 +175,59 @@ def settle(
         target: cost of the core at which it ends [USD].
         longer: times as many chains as usual.
     """
-    if not 1 < core.units.sum() <= MANY_UNITS:
-        return
+    units = int(core.units.sum())
+    work = partial(_settle, fees=fees, seed=seed, deadline=deadline)
+    if 1 < units <= MANY_UNITS and not bulky(len(core.row), units):
+        work(core, prices, target=target, chains=SETTLING * longer)
+    elif bulky(len(core.row), units) and core.feasible():
+        for size in falling(core, prices):
+            if core.objective() <= target or time.perf_counter() > deadline:
+                break
+            _bundled(work, core, prices, size, target, SETTLING)
+    elif bulky(len(core.row), units):
+        chains = SETTLING * longer
+        for size in list(falling(core, prices))[::-2]:  # single units first, then what it takes
+            _bundled(work, core, prices, size, target, chains)
+            if core.feasible() or time.perf_counter() > deadline:
+                break
+            chains = 1
+
+
+def _bundled(
+    work: Callable[..., None],
+    core: Core,
+    prices: np.ndarray,
+    size: np.ndarray,
+    target: float,
+    chains: int,
+) -> None:
+    """Bundles of such sizes [c] settled."""
+    part, stay = loose(core, size)
+    target -= replace(core, units=stay).objective()
+    work(part, prices, target=target, chains=chains, floor=worths(core, prices), most=BUNDLE_LOOKS)
+    core.units[:] = stay + part.units * size[:, None]
+
+
+def _settle(
+    core: Core,
+    prices: np.ndarray,
+    *,
+    fees: np.ndarray,
+    seed: int,
+    deadline: float,
+    target: float,
+    chains: int,
+    floor: np.ndarray | float = 0.0,
+    most: int = SETTLE_LOOKS,
+) -> None:
+    """`settle`, all units one by one, and so many chains for each.
+
+    Penalties go by `floor` [R] where duals are below.
+    """
     task, plan = begin(core, prices, fees)
-    chains = max(SETTLING * longer * len(task.row), FEWEST_CHAINS)
-    effort = _Effort(MOST_RUNS * chains, deadline, SETTLE_LOOKS, SETTLE_LOOKS)
+    task = task._replace(base=np.maximum(task.base, floor))
+    chains = max(chains * len(task.row), FEWEST_CHAINS)
+    effort = _Effort(MOST_RUNS * chains, deadline, most, most)
     lane = _Lane(task, plan, SHORT, NARROW, seed)
     lane.begin(0.0, 0.0)
     _run([lane], effort, chains, target)

@@ -10,10 +10,11 @@ from jaxplace.instance import NOWHERE, Instance
 from jaxplace.native import stable_order
 from jaxplace.placement import Assignment
 from jaxplace.problem import Compiled, Problem
-from jaxplace.relax.anneal import Relaxation, reanneal
+from jaxplace.relax.anneal import Relaxation, precise, reanneal
 from jaxplace.relax.ascent import AbstractAscent
 from jaxplace.relax.sampling import sample
 from jaxplace.repair.auction import clear_overloads
+from jaxplace.repair.bundles import bulky
 from jaxplace.repair.chains import MANY_UNITS, settle
 from jaxplace.repair.core import Core, join
 from jaxplace.rounding.decide import (
@@ -91,6 +92,7 @@ def round_plan(
     *,
     candidates: int,
     seed: int,
+    target: float = -np.inf,
     deadline: float = np.inf,
     longer: int = 1,
     quick: bool = False,
@@ -109,6 +111,7 @@ def round_plan(
         ascent: the method that settles the duals.
         candidates: regions kept per undecided row.
         seed: of the one random offset, and of the order of chains.
+        target: cost at which chains end [USD].
         deadline: `time.perf_counter` at which chains end, and all rows left are rounded at once.
         longer: times as many chains as usual.
         quick: fewer rows, and all sizes at once if the core is not large: several times faster, and
@@ -121,9 +124,21 @@ def round_plan(
     near = nearest(problem, margin, fewest)
     index = np.nonzero(near)[0]
     units = instance.count[compiled.order[index]].sum()
-    chained = units <= MANY_UNITS and (
-        instance.use.shape[1] > 1
-        or (not quick and longer == 1 and relaxation.violation <= LEVEL and _thin(problem, index))
+    several = instance.use.shape[1] > 1
+    bulk = several and not quick and bulky(len(index), units)
+    if bulk:  # hundreds of units more or less of a row: shares must be right
+        relaxation = precise(problem, relaxation, ascent)
+    chained = bulk or (
+        units <= MANY_UNITS
+        and (
+            several
+            or (
+                not quick
+                and longer == 1
+                and relaxation.violation <= LEVEL
+                and _thin(problem, index)
+            )
+        )
     )
     if chained or (quick and not _coarse(problem, index)):
         stages = 1
@@ -171,7 +186,15 @@ def round_plan(
         part, *_ = options.round(relaxation, group)
         part.room, part.purse = left
         if chained:
-            settle(part, prices, fees, seed=seed, deadline=deadline, longer=longer)
+            settle(
+                part,
+                prices,
+                fees,
+                seed=seed,
+                target=target - cost,
+                deadline=deadline,
+                longer=longer,
+            )
         clear_overloads(part, prices_of(compiled, relaxation), rise=hair)
         parts.append(part)
         left = _less(left, part)
