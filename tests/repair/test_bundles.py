@@ -1,5 +1,7 @@
 """Bundles of units: what they are worth, that none is lost, and what they do for a whole solve."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from cores import KINDS, rounded_at_zero
@@ -26,7 +28,7 @@ def test_bundles_shrink_to_single_units(core_and_prices):
     sizes = list(falling(core, prices))
     assert (sizes[-1] == 1).all()
     assert (sizes[0] > 1).any()
-    for size, smaller in zip(sizes, sizes[1:], strict=False):
+    for size, smaller in pairwise(sizes):
         assert (size >= smaller).all()
         assert (size <= np.maximum(core.units.max(1), 1)).all()
 
