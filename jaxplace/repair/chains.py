@@ -159,9 +159,9 @@ def settle(
     target: float = -np.inf,
     longer: int = 1,
 ) -> None:
-    """Make a plan feasible that overloads here and there, or nearly so, if its units are few.
+    """Make a plan feasible that overloads here and there, or nearly so, if units or rows are few.
 
-    One that is feasible becomes cheaper, if anything.
+    Few rows of many units move these in bundles.  A feasible plan becomes cheaper, if anything.
 
     Chains relieve regions of what is too much, as cheaply as may be and without heat, at penalties
     that rise until they do.  Unlike an auction's prices these know what else a region is short of.
