@@ -48,11 +48,11 @@ MORE = 2  # times the steps, where duals settle last after a change,
 LESS = 10.0  # and what the value may still rise by there is so many times less
 SMALL = 4  # so many times fewer rows in a sample than in all: it does for all hotter temperatures
 MILD = 0.1  # violation at known duals up to which a temperature may be their first,
-UNSETTLED = 1.5  # and after all steps at it, above which it was too cold, in tolerances
-ROUGH = 3e-2  # the same of a sample, whose own error is no smaller
+UNSETTLED = 1.5  # and after all steps at it, in tolerances, above which it was too cold
 FEWEST_ROWS, FINER = 2000, 0.1  # up to which steps cost next to nothing: they go on for less
 TOLERANCE = 1e-2  # violation at which a temperature is settled,
-PRECISE, EXACT = 16.0, 1e-4  # in the coldest: one at which it settles much better, and how well
+ROUGH = 3e-2  # and in a sample, whose own error is no smaller
+PRECISE, EXACT = 16.0, 1e-4  # in the coldest: a temperature that settles better, and how well
 
 
 class Waypoint(NamedTuple):
@@ -150,8 +150,8 @@ def anneal(
             finer = FINER if problem.size <= FEWEST_ROWS else 1.0
             state, stopped = _settle(level, state, ascent, watch, finer * aim * size)
             size = abs(state.bound)
-            unsettled = UNSETTLED * (TOLERANCE if state.whole else ROUGH)
-            if first and state.violation > unsettled and state.temperature < MOLTEN:
+            unsettled = state.violation > UNSETTLED * _tolerance(state)
+            if first and unsettled and state.temperature < MOLTEN:
                 # scarce capacity lifts the duals to what it costs to be left out: far to go
                 state = replace(state, point=start.point, temperature=state.temperature * THAW)
                 continue
@@ -327,6 +327,11 @@ def coldest(state: Relaxation) -> float:
     return max(COLDEST, FLOAT32 * float(np.abs(state.point).max(initial=0.0)))
 
 
+def _tolerance(state: Relaxation) -> float:
+    """Violation at which a temperature is settled."""
+    return TOLERANCE if state.whole else ROUGH
+
+
 def _levels(problem: Problem, seed: int) -> Iterator[Problem]:
     """Growing samples, then the problem itself."""
     rng = np.random.default_rng(seed)
@@ -356,7 +361,7 @@ def _settle(
         stopped = watch(replace(state, violation=now.violation, steps=state.steps + now.steps))
         return stopped
 
-    of, tolerance = Constraints.of(problem), TOLERANCE if state.whole else ROUGH
+    of, tolerance = Constraints.of(problem), _tolerance(state)
     if problem.size <= FEW_ROWS:
         now = ascent.settle(
             problem,

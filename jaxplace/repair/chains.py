@@ -16,7 +16,7 @@ without overload is kept, and short runs from it, as hot as chance has it, look 
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -175,59 +175,56 @@ def settle(
         target: cost of the core at which it ends [USD].
         longer: times as many chains as usual.
     """
-    units = int(core.units.sum())
-    work = partial(_settle, fees=fees, seed=seed, deadline=deadline)
-    if 1 < units <= MANY_UNITS and not bulky(len(core.row), units):
-        work(core, prices, target=target, chains=SETTLING * longer)
-    elif bulky(len(core.row), units) and core.feasible():
-        for size in falling(core, prices):
-            if core.objective() <= target or time.perf_counter() > deadline:
+    units, chains = int(core.units.sum()), SETTLING * longer
+    work = partial(_settle, prices=prices, fees=fees, seed=seed)
+    if not bulky(len(core.row), units):
+        if 1 < units <= MANY_UNITS:
+            work(core, deadline=deadline, target=target, chains=chains)
+        return
+    feasible, worth = core.feasible(), worths(core, prices)
+    sizes = list(falling(core, worth))
+    for size in sizes if feasible else sizes[::-2]:
+        now = time.perf_counter()
+        if now > deadline or (feasible and core.objective() <= target):
+            break
+        part, stay = loose(core, size)
+        rest = core.objective() - part.objective()
+        ends = now + (deadline - now) / 2  # what comes next needs time as well
+        work(
+            part,
+            deadline=ends,
+            target=target - rest,
+            chains=chains,
+            floor=worth,
+            looks=BUNDLE_LOOKS,
+        )
+        core.units[:] = stay + part.units * size[:, None]
+        if not feasible:
+            if core.feasible():
                 break
-            _bundled(work, core, prices, size, target, SETTLING)
-    elif bulky(len(core.row), units):
-        chains = SETTLING * longer
-        for size in list(falling(core, prices))[::-2]:  # single units first, then what it takes
-            _bundled(work, core, prices, size, target, chains)
-            if core.feasible() or time.perf_counter() > deadline:
-                break
-            chains = 1
-
-
-def _bundled(
-    work: Callable[..., None],
-    core: Core,
-    prices: np.ndarray,
-    size: np.ndarray,
-    target: float,
-    chains: int,
-) -> None:
-    """Bundles of such sizes [c] settled."""
-    part, stay = loose(core, size)
-    target -= replace(core, units=stay).objective()
-    work(part, prices, target=target, chains=chains, floor=worths(core, prices), most=BUNDLE_LOOKS)
-    core.units[:] = stay + part.units * size[:, None]
+            chains = 1  # what was to be gained by single units has been
 
 
 def _settle(
     core: Core,
-    prices: np.ndarray,
     *,
+    prices: np.ndarray,
     fees: np.ndarray,
     seed: int,
     deadline: float,
     target: float,
     chains: int,
     floor: np.ndarray | float = 0.0,
-    most: int = SETTLE_LOOKS,
+    looks: int = SETTLE_LOOKS,
 ) -> None:
-    """`settle`, all units one by one, and so many chains for each.
+    """`settle` of single units, with so many chains for each, and units looked at in all.
 
-    Penalties go by `floor` [R] where duals are below.
+    Penalties go by `floor` [R] where duals are below: where one is 0, overload would gather.
     """
     task, plan = begin(core, prices, fees)
     task = task._replace(base=np.maximum(task.base, floor))
     chains = max(chains * len(task.row), FEWEST_CHAINS)
-    effort = _Effort(MOST_RUNS * chains, deadline, most, most)
+    effort = _Effort(MOST_RUNS * chains, deadline, looks, looks)
     lane = _Lane(task, plan, SHORT, NARROW, seed)
     lane.begin(0.0, 0.0)
     _run([lane], effort, chains, target)
@@ -309,9 +306,9 @@ def _temperatures(task: Task) -> tuple[float, float]:
     return HOT * typical * spread, COLD * typical
 
 
-def _put(core: Core, rows: np.ndarray, loose: np.ndarray, task: Task, plan: Plan) -> None:
+def _put(core: Core, rows: np.ndarray, movable: np.ndarray, task: Task, plan: Plan) -> None:
     """The units of some rows where the cheapest feasible plan has them, or the last one."""
-    core.units[rows] -= loose
+    core.units[rows] -= movable
     np.add.at(core.units, (rows[task.row], plan.best if plan.usd[1] < NONE else plan.at), 1)
 
 
@@ -321,16 +318,11 @@ def _largest(core: Core, prices: np.ndarray) -> tuple[np.ndarray, Core]:
     The others are units of small rows, which shifts and exchanges place as well, and most of many
     that are alike.
     """
-    loose = np.minimum(core.units, FREE)
+    movable = np.minimum(core.units, FREE).sum(1)
     worth = np.einsum("ckr,ckr->ck", core.use, prices[core.region]).max(1)
     order = np.argsort(-worth, kind="stable")
-    rows = np.sort(order[np.cumsum(loose[order].sum(1)) <= MOST_UNITS])
-    stay = core.units.copy()
-    stay[rows] -= loose[rows]
-    others = replace(core, units=stay)
-    return rows, Core(
-        core.row[rows], core.region[rows], core.cost[rows], core.use[rows], core.toll[rows],
-        core.guide[rows], loose[rows], others.free(), others.spare())  # fmt: skip
+    rows = np.sort(order[np.cumsum(movable[order]) <= MOST_UNITS])
+    return rows, loose(core, np.ones(len(movable), np.int64), rows)[0]
 
 
 @dataclass

@@ -128,18 +128,9 @@ def round_plan(
     bulk = several and not quick and bulky(len(index), units)
     if bulk:  # hundreds of units more or less of a row: shares must be right
         relaxation = precise(problem, relaxation, ascent)
-    chained = bulk or (
-        units <= MANY_UNITS
-        and (
-            several
-            or (
-                not quick
-                and longer == 1
-                and relaxation.violation <= LEVEL
-                and _thin(problem, index)
-            )
-        )
-    )
+    level = not quick and longer == 1 and relaxation.violation <= LEVEL
+    fits = several or (level and _thin(problem, index))
+    chained = bulk or (fits and units <= MANY_UNITS)
     if chained or (quick and not _coarse(problem, index)):
         stages = 1
     kept = min(wanted(problem, relaxation, index, candidates), instance.regions)

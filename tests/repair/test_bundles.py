@@ -9,7 +9,7 @@ from cores import KINDS, rounded_at_zero
 from jaxplace import Policy, Settings, load_scenario, solve
 from jaxplace.generate import GenerateSettings, generate
 from jaxplace.repair import settle
-from jaxplace.repair.bundles import BULK, BULK_ROWS, FREE, bulky, falling, loose
+from jaxplace.repair.bundles import BULK, BULK_ROWS, FREE, bulky, falling, loose, worths
 
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -25,7 +25,7 @@ def core_and_prices():
 def test_bundles_shrink_to_single_units(core_and_prices):
     """And never hold more than a row has at an option."""
     core, prices, _ = core_and_prices
-    sizes = list(falling(core, prices))
+    sizes = list(falling(core, worths(core, prices)))
     assert (sizes[-1] == 1).all()
     assert (sizes[0] > 1).any()
     for size, smaller in pairwise(sizes):
@@ -36,7 +36,7 @@ def test_bundles_shrink_to_single_units(core_and_prices):
 def test_a_bundle_is_its_units(core_and_prices):
     """Cost, use and tolls add up; what moves and what stays is all there is."""
     core, prices, _ = core_and_prices
-    size = next(falling(core, prices))
+    size = next(falling(core, worths(core, prices)))
     part, stay = loose(core, size)
     assert (part.units <= FREE).all()
     np.testing.assert_array_equal(stay + part.units * size[:, None], core.units)

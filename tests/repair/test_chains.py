@@ -14,7 +14,7 @@ from jaxplace.compare import gap
 from jaxplace.instance import Instance
 from jaxplace.pipeline import solve
 from jaxplace.repair import chains, repair, search, settle
-from jaxplace.repair.chains import FREE
+from jaxplace.repair.bundles import FREE
 from jaxplace.rounding import Rounded
 from jaxplace.settings import Settings
 
